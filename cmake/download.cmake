@@ -1,0 +1,21 @@
+# cmake -D URL=... -D SHA256=... -D TO=... -P download.cmake: TO is the right file afterwards, or the script fails and TO
+# is as it was. CMake can do this wherever it runs; curl and wget may not be there.
+if(EXISTS ${TO})
+  file(SHA256 ${TO} found)
+  if(found STREQUAL SHA256)
+    return()
+  endif()
+endif()
+
+string(RANDOM LENGTH 8 RANDOM_SEED 0 unique)
+set(part ${TO}.${unique})
+file(DOWNLOAD ${URL} ${part} TIMEOUT 30 INACTIVITY_TIMEOUT 10 TLS_VERIFY ON STATUS status)
+set(found "")
+if(EXISTS ${part})
+  file(SHA256 ${part} found)
+endif()
+if(NOT found STREQUAL SHA256)
+  file(REMOVE ${part})
+  message(FATAL_ERROR "${URL} could not be had: ${status} ${found}")
+endif()
+file(RENAME ${part} ${TO})

@@ -1,0 +1,44 @@
+// What this translation unit can do, and how our code says so. Includes nothing of ours.
+#pragma once
+#include <cstdint>
+
+#define TRICYCLE_VERSION_MAJOR 0
+#define TRICYCLE_VERSION_MINOR 1
+#define TRICYCLE_VERSION_PATCH 0
+
+// One source, two devices: formulas are marked TRICYCLE_HD, which means something to nvcc alone.
+#ifdef __CUDACC__
+#define TRICYCLE_HD __host__ __device__
+#define TRICYCLE_ABI_DEVICE with_cuda
+#else
+#define TRICYCLE_HD
+#define TRICYCLE_ABI_DEVICE host_only
+#endif
+
+// How many bytes one vector register holds in this unit.
+#if defined(__AVX512F__)
+#define TRICYCLE_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define TRICYCLE_VECTOR_BYTES 32
+#else
+#define TRICYCLE_VECTOR_BYTES 16
+#endif
+
+#ifdef __FAST_MATH__
+#define TRICYCLE_ABI_MATHS _fast
+#else
+#define TRICYCLE_ABI_MATHS
+#endif
+
+// Units built for other registers, other maths or another device give the same inline functions other bodies. The
+// inline namespace gives them other names too, so mixing them is a link error and never a surprise.
+#define TRICYCLE_JOIN_(device, bytes, maths, major, minor) device##_##bytes##maths##_v##major##_##minor
+#define TRICYCLE_JOIN(device, bytes, maths, major, minor) TRICYCLE_JOIN_(device, bytes, maths, major, minor)
+#define TRICYCLE_ABI \
+  TRICYCLE_JOIN(TRICYCLE_ABI_DEVICE, TRICYCLE_VECTOR_BYTES, TRICYCLE_ABI_MATHS, TRICYCLE_VERSION_MAJOR, TRICYCLE_VERSION_MINOR)
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+using Index = std::int64_t;
+}
+}  // namespace tricycle

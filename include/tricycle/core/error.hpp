@@ -1,0 +1,31 @@
+// How the library says no: one exception, one form ("op: what is wrong, with the shapes").
+#pragma once
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include "tricycle/core/config.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// What every refusal of this library throws: one sentence that names the op, what it was given and why not.
+struct Error : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+/// Throw an Error whose sentence is `says`, written one after the other.
+template <class... Says>
+[[noreturn]] void fail(const Says&... says) {
+  std::ostringstream text;
+  (text << ... << says);
+  throw Error(text.str());
+}
+
+/// Throw an Error made of `says` unless `holds`. In a constant expression: refuse to compile.
+template <class... Says>
+constexpr void check(bool holds, const Says&... says) {
+  if (!holds) [[unlikely]] fail(says...);
+}
+
+}
+}  // namespace tricycle

@@ -1,0 +1,268 @@
+// Pack: a register full of floats, so that a formula written for one number runs on many at once.
+#pragma once
+#include <cstring>
+#include "tricycle/core/dtype.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+#ifndef __CUDA_ARCH__
+inline constexpr bool on_device = false;
+
+/// How many floats one register holds.
+inline constexpr int lanes = TRICYCLE_VECTOR_BYTES / 4;
+#else
+inline constexpr bool on_device = true;
+inline constexpr int lanes = 4;                          // what a thread of a GPU moves at once is 16 bytes
+#endif
+
+/// The indices at, at + 1, ... at + lanes - 1: what a skeleton hands a formula instead of one index.
+struct Lanes { Index at; };
+
+/// The last indices of a row, too few to fill a register: at, ... at + count - 1, where 1 <= count < lanes. A formula
+/// works on a whole register all the same: what is read beyond them is 0, and what is written there is dropped.
+struct Tail { Index at; int count; };
+
+namespace detail {
+
+#ifndef __CUDA_ARCH__
+/// One N in each lane. (An extension of GCC's that clang and nvcc's host pass share: + < & and the like go lane by lane.)
+template <class N> struct VectorOf { typedef N type __attribute__((vector_size(sizeof(N) * lanes))); };
+template <class N> using Vector = typename VectorOf<N>::type;
+
+template <class V, class N> TRICYCLE_HD inline V splat(N x) { return x - V{}; }          // not + : -0 stays -0
+template <class C, class V> TRICYCLE_HD inline V choose(C c, V a, V b) { return c ? a : b; }
+template <class To, class From> TRICYCLE_HD inline To cast_lanes(From x) { return __builtin_convertvector(x, To); }
+#else
+/// One N in each lane. Device code has no vector types: four numbers, moved 16 bytes at a time.
+template <class N>
+struct alignas(sizeof(N) * lanes) Vector {
+  N n[lanes];
+  Vector() = default;
+  __device__ explicit(false) Vector(N x) : n{x, x, x, x} {}
+  template <class F> __device__ static Vector each(F f) {
+    Vector y;
+    for (int i = 0; i < lanes; ++i) y[i] = f(i);
+    return y;
+  }
+  __device__ N operator[](int i) const { return n[i]; }
+  __device__ N& operator[](int i) { return n[i]; }
+  __device__ friend Vector operator+(Vector a, Vector b) { return each([&](int i) { return a[i] + b[i]; }); }
+  __device__ friend Vector operator-(Vector a, Vector b) { return each([&](int i) { return a[i] - b[i]; }); }
+  __device__ friend Vector operator*(Vector a, Vector b) { return each([&](int i) { return a[i] * b[i]; }); }
+  __device__ friend Vector operator/(Vector a, Vector b) { return each([&](int i) { return a[i] / b[i]; }); }
+  __device__ friend Vector operator-(Vector a) { return each([&](int i) { return -a[i]; }); }
+  __device__ friend Vector operator&(Vector a, Vector b) { return each([&](int i) { return a[i] & b[i]; }); }
+  __device__ friend Vector operator|(Vector a, Vector b) { return each([&](int i) { return a[i] | b[i]; }); }
+  __device__ friend Vector operator~(Vector a) { return each([&](int i) { return ~a[i]; }); }
+  using Mask = Vector<std::int32_t>;                     // -1 where it holds, as in GCC's vectors
+  __device__ friend Mask operator<(Vector a, Vector b) { return Mask::each([&](int i) { return -(a[i] < b[i]); }); }
+  __device__ friend Mask operator>(Vector a, Vector b) { return b < a; }
+  __device__ friend Mask operator<=(Vector a, Vector b) { return Mask::each([&](int i) { return -(a[i] <= b[i]); }); }
+  __device__ friend Mask operator==(Vector a, Vector b) { return Mask::each([&](int i) { return -(a[i] == b[i]); }); }
+  __device__ friend Mask operator!=(Vector a, Vector b) { return Mask::each([&](int i) { return -(a[i] != b[i]); }); }
+};
+
+template <class V, class N> __device__ V splat(N x) { return V(x); }
+template <class V> __device__ V choose(Vector<std::int32_t> c, V a, V b) { return V::each([&](int i) { return c[i] ? a[i] : b[i]; }); }
+template <class To, class From> __device__ To cast_lanes(From x) { return To::each([&](int i) { return decltype(To{}[0] + 0)(x[i]); }); }
+#endif
+
+}  // namespace detail
+
+/// A register of floats. It mixes with float (never silently with double: that would be a loss), and compares lane by
+/// lane; a formula that must choose calls math::select with the Mask.
+struct Pack {
+  using Floats = detail::Vector<float>;
+  using Ints = detail::Vector<std::int32_t>;
+  using Mask = Ints;                                     // all bits of a lane set where it holds
+
+  Floats v;
+
+  Pack() = default;
+  TRICYCLE_HD explicit(false) Pack(Floats floats) : v(floats) {}
+  template <class N> requires std::is_arithmetic_v<N>
+  TRICYCLE_HD explicit(!std::same_as<N, float>) Pack(N x) : v(detail::splat<Floats>(static_cast<float>(x))) {}
+
+  TRICYCLE_HD float operator[](int lane) const { return v[lane]; }
+
+  TRICYCLE_HD friend Pack operator+(Pack a, Pack b) { return a.v + b.v; }
+  TRICYCLE_HD friend Pack operator-(Pack a, Pack b) { return a.v - b.v; }
+  TRICYCLE_HD friend Pack operator*(Pack a, Pack b) { return a.v * b.v; }
+  TRICYCLE_HD friend Pack operator/(Pack a, Pack b) { return a.v / b.v; }
+  TRICYCLE_HD friend Pack operator-(Pack a) { return -a.v; }
+  TRICYCLE_HD Pack& operator+=(Pack b) { return *this = *this + b; }
+  TRICYCLE_HD Pack& operator-=(Pack b) { return *this = *this - b; }
+  TRICYCLE_HD Pack& operator*=(Pack b) { return *this = *this * b; }
+  TRICYCLE_HD Pack& operator/=(Pack b) { return *this = *this / b; }
+
+  TRICYCLE_HD friend Mask operator<(Pack a, Pack b) { return a.v < b.v; }
+  TRICYCLE_HD friend Mask operator<=(Pack a, Pack b) { return a.v <= b.v; }
+  TRICYCLE_HD friend Mask operator>(Pack a, Pack b) { return b.v < a.v; }
+  TRICYCLE_HD friend Mask operator>=(Pack a, Pack b) { return b.v <= a.v; }
+  TRICYCLE_HD friend Mask operator==(Pack a, Pack b) { return a.v == b.v; }
+  TRICYCLE_HD friend Mask operator!=(Pack a, Pack b) { return a.v != b.v; }
+};
+
+namespace detail {
+
+template <int half, class Join>
+TRICYCLE_HD float halve(float* lane, Join join) {
+  for (int i = 0; i < half; ++i) lane[i] = join(lane[i], lane[i + half]);
+  if constexpr (half > 1) return halve<half / 2>(lane, join);
+  else return lane[0];
+}
+
+}  // namespace detail
+
+/// The one number that `join` makes of all lanes, halving them in a fixed order: of four, join(join(x0, x2), join(x1, x3)).
+template <class Join>
+TRICYCLE_HD float horizontal(Pack x, Join join) {
+  float lane[lanes];
+  std::memcpy(lane, &x, sizeof x);
+  return detail::halve<lanes / 2>(lane, join);
+}
+
+namespace detail {
+
+/// 0, 1, ... lanes - 1.
+TRICYCLE_HD inline Pack::Ints lane_numbers() {
+  constexpr std::int32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Pack::Ints first;
+  std::memcpy(&first, numbers, sizeof first);
+  return first;
+}
+
+TRICYCLE_HD inline Pack::Mask is_lane(Index lane, int count) {
+  return lane_numbers() == splat<Pack::Ints>(lane >= 0 && lane < count ? static_cast<std::int32_t>(lane) : -1);
+}
+
+/// Copies `count` numbers, count < 2 * part, by moves of fixed sizes: a call of memcpy would cost more than they do.
+template <int part, class T>
+TRICYCLE_HD void copy_few(T* to, const T* from, int count) {
+  if (count & part) {
+    std::memcpy(to, from, part * sizeof(T));
+    to += part;
+    from += part;
+  }
+  if constexpr (part > 1) copy_few<part / 2>(to, from, count);
+}
+
+// Between a register and lanes numbers in memory of any alignment.
+TRICYCLE_HD inline Pack load_pack(const float* from) {
+  Pack x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+
+TRICYCLE_HD inline void store_pack(float* to, Pack x) { std::memcpy(to, &x, sizeof x); }
+
+#ifndef __CUDA_ARCH__
+TRICYCLE_HD inline Pack load_pack(const bf16* from) {
+  Vector<std::uint16_t> bits;
+  std::memcpy(&bits, from, sizeof bits);
+  return __builtin_bit_cast(Pack::Floats, cast_lanes<Vector<std::uint32_t>>(bits) << 16);
+}
+
+TRICYCLE_HD inline void store_pack(bf16* to, Pack x) {   // the same rounding as bf16(float), see there
+  auto u = __builtin_bit_cast(Vector<std::uint32_t>, x.v);
+  auto nan = (u & 0x7fffffffu) > 0x7f800000u;
+  auto rounded = (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  auto bits = cast_lanes<Vector<std::uint16_t>>(rounded);
+  std::memcpy(static_cast<void*>(to), &bits, sizeof bits);
+}
+#else
+__device__ inline Pack load_pack(const bf16* from) { return Pack::Floats::each([&](int i) { return float(from[i]); }); }
+__device__ inline void store_pack(bf16* to, Pack x) { for (int i = 0; i < lanes; ++i) to[i] = bf16(x[i]); }
+#endif
+
+template <class T>
+TRICYCLE_HD compute<T> load(const T* at, Index i) { return static_cast<compute<T>>(at[i]); }
+template <class T>
+TRICYCLE_HD Pack load(const T* at, Lanes i) { return load_pack(at + i.at); }
+template <class T>
+TRICYCLE_HD Pack load(const T* at, Tail i) {
+  T padded[lanes]{};
+  copy_few<lanes / 2>(padded, at + i.at, i.count);
+  return load_pack(padded);
+}
+
+template <class T>
+TRICYCLE_HD void store(T* at, Index i, compute<T> x) { at[i] = static_cast<T>(x); }
+template <class T>
+TRICYCLE_HD void store(T* at, Lanes i, Pack x) { store_pack(at + i.at, x); }
+template <class T>
+TRICYCLE_HD void store(T* at, Tail i, Pack x) {
+  T padded[lanes];
+  store_pack(padded, x);
+  copy_few<lanes / 2>(at + i.at, padded, i.count);
+}
+
+template <class T, class I> struct NumberOf { using type = Pack; };
+template <class T> struct NumberOf<T, Index> { using type = compute<T>; };
+
+}  // namespace detail
+
+/// What a formula is handed at an I: one compute<T> at an Index, a Pack of them at Lanes or a Tail.
+template <class T, class I> using Number = typename detail::NumberOf<T, I>::type;
+
+/// Numbers of type T, read and written as compute<T>: one at an Index, or, where that is float, many at Lanes or a Tail.
+template <class T>
+struct Row {
+  T* at;
+
+  template <class I>
+  struct Cell {
+    T* at;
+    I i;
+    TRICYCLE_HD void operator=(Number<T, I> x) const { detail::store(at, i, x); }
+    TRICYCLE_HD void operator=(const Cell& from) const { *this = static_cast<Number<T, I>>(from); }
+    TRICYCLE_HD operator Number<T, I>() const { return detail::load(at, i); }
+  };
+  TRICYCLE_HD Cell<Index> operator[](Index i) const { return {at, i}; }
+  TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {at, i}; }
+  TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {at, i}; }
+};
+
+template <class T>
+struct Row<const T> {
+  const T* at;
+  TRICYCLE_HD compute<T> operator[](Index i) const { return detail::load(at, i); }
+  TRICYCLE_HD Pack operator[](Lanes i) const { return detail::load(at, i); }
+  TRICYCLE_HD Pack operator[](Tail i) const { return detail::load(at, i); }
+};
+
+/// A Row to be written, where what is written is added to what is there if `add`: how gradients are gathered.
+template <class T>
+struct Gather {
+  T* at;
+  bool add;
+
+  template <class I>
+  struct Cell {
+    Gather to;
+    I i;
+    TRICYCLE_HD void operator=(Number<T, I> x) const {
+      if (to.add) x += detail::load(to.at, i);
+      detail::store(to.at, i, x);
+    }
+  };
+  TRICYCLE_HD Cell<Index> operator[](Index i) const { return {*this, i}; }
+  TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {*this, i}; }
+  TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {*this, i}; }
+};
+
+/// `value`, but `otherwise` in the lanes that a Tail does not have: what a sum or a maximum must not see.
+template <class R> TRICYCLE_HD R within(Index, R value, R) { return value; }
+TRICYCLE_HD inline Pack within(Lanes, Pack value, Pack) { return value; }
+TRICYCLE_HD inline Pack within(Tail i, Pack value, Pack otherwise) {
+  return detail::choose(detail::lane_numbers() < detail::splat<Pack::Ints>(i.count), value.v, otherwise.v);
+}
+
+/// Which of the indices i is j: a bool for an Index, a Mask for Lanes or a Tail.
+TRICYCLE_HD inline bool is(Index i, Index j) { return i == j; }
+TRICYCLE_HD inline Pack::Mask is(Lanes i, Index j) { return detail::is_lane(j - i.at, lanes); }
+TRICYCLE_HD inline Pack::Mask is(Tail i, Index j) { return detail::is_lane(j - i.at, i.count); }
+
+}
+}  // namespace tricycle

@@ -1,0 +1,280 @@
+// Skeleton: C = A B, many at a time, of any strides. The only file that knows Eigen.
+#pragma once
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+#ifndef EIGEN_NO_CUDA
+#define EIGEN_NO_CUDA                                         // Eigen is for the host here
+#endif
+#ifndef __clang__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"        // g++ 12 says so of its own AVX-512 intrinsics (PR 105593)
+#endif
+#include <Eigen/Core>
+#ifndef __clang__
+#pragma GCC diagnostic pop
+#endif
+#include "tricycle/core/device.hpp"
+#include "tricycle/core/memory.hpp"
+#include "tricycle/kernel/gemm_micro.hpp"
+#include "tricycle/kernel/threads.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace kernel {
+
+/// How far apart neighbours lie along each axis of a batch of matrices, in elements.
+struct Strides { Index batch0, batch1, row, column; };
+
+/// C[b0, b1] (m, n) = or += A[b0, b1] (m, k) B[b0, b1] (k, n).
+struct Gemm {
+  Index batch0 = 1, batch1 = 1, m, n, k;
+  Strides a, b, c;
+  bool accumulate = false;
+};
+
+namespace detail {
+
+/// Working memory of one task, uninitialised.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(Index size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)), data_(static_cast<T*>(memory::allocate(bytes_))) {}
+  ~Scratch() { memory::release(data_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* data() const { return data_; }
+
+ private:
+  std::size_t bytes_;
+  T* data_;
+};
+
+inline constexpr Index depth = 256;         // of a panel: it then fits the first cache
+inline constexpr Index longest = 4096;      // numbers summed in a row; longer sums are pairwise
+inline constexpr Index few = 4;             // rows: below, the product is as fast as B can be read
+
+/// One block of C: its sizes, and operands that start at it. C = A B is also C^T = B^T A^T: see turned().
+template <class T, class C>
+struct Block {
+  Index m, n, k;
+  const T* a;
+  const T* b;
+  C* c;
+  Strides sa, sb, sc;
+  bool accumulate;
+
+  static Strides turned(Strides s) { return {s.batch0, s.batch1, s.column, s.row}; }
+  Block turned() const { return {n, m, k, b, a, c, turned(sb), turned(sa), turned(sc), accumulate}; }
+  bool few_rows() const { return m <= few && (sb.row == 1 || sb.column == 1); }
+
+  /// C = or += the block's sums, which lie `row` apart.
+  void write(const compute<C>* sums, Index row) const {
+    for (Index i = 0; i < m; ++i)
+      for (Index j = 0; j < n; ++j) {
+        C& to = c[i * sc.row + j * sc.column];
+        to = accumulate ? static_cast<compute<C>>(to) + sums[i * row + j] : sums[i * row + j];
+      }
+  }
+};
+
+/// A product whose big operand is read once and as it lies: B, with at most four rows of A.
+template <class T, class C>
+void thin_product(const Block<T, C>& x) {
+  Index a_row = split((std::min)(x.k, 4 * depth), micro::wide) * micro::wide, c_row = split(x.n, micro::wide) * micro::wide;
+  Index m = x.m == 3 ? 4 : x.m;             // 1, 2 and 4 rows are enough to compile
+  Scratch<float> a(m * a_row), c(m * c_row);
+  std::fill_n(a.data(), m * a_row, 0.0f);
+  std::fill_n(c.data(), m * c_row, 0.0f);
+  for (Index p = 0; p < x.k; p += a_row) {
+    Index k = (std::min)(x.k - p, a_row);
+    for (Index i = 0; i < x.m; ++i)
+      for (Index q = 0; q < a_row; ++q) a.data()[i * a_row + q] = q < k ? static_cast<float>(x.a[i * x.sa.row + (p + q) * x.sa.column]) : 0;
+    auto rows = [&](auto M) {
+      if (x.sb.row == 1) micro::dots<M()>(x.n, k, a.data(), a_row, x.b + p, x.sb.column, c.data(), c_row);
+      else micro::sums<M()>(x.n, k, a.data(), a_row, x.b + p * x.sb.row, x.sb.row, c.data(), c_row);
+    };
+    if (m == 1) rows(std::integral_constant<int, 1>{});
+    else if (m == 2) rows(std::integral_constant<int, 2>{});
+    else rows(std::integral_constant<int, 4>{});
+  }
+  x.write(c.data(), c_row);
+}
+
+/// The rows of a tile column: as many tiles of R rows as there are, then shorter ones.
+template <int R>
+void tiles(Index m, Index& i, auto&& one) {
+  for (; i + R <= m; i += R) one(std::integral_constant<int, R>{});
+  if constexpr (R > 1) tiles<micro::shorter(R)>(m, i, one);
+}
+
+/// C by tiles in registers. B is packed into panels as wide as a tile, unless its rows can be read as they lie; so is A, a
+/// tile at a time, but its floats can nearly always be read in place: measured, that is quicker.
+template <class T, class C>
+void packed_product(Block<T, C> x) {
+  constexpr bool in_place = std::is_same_v<T, float>;
+  // Rows a multiple of a page apart fall into the same few places of the caches: those are read once and packed, too.
+  auto in_the_way = [](Index stride) { return stride != 0 && stride * 4 % 4096 == 0; };
+  bool pack_a = !in_place || ((in_the_way(x.sa.row) || in_the_way(x.sa.column)) && x.n >= 128);
+  bool pack_b = !in_place || x.sb.column != 1 || (in_the_way(x.sb.row) && x.m >= 64);
+  bool direct = std::is_same_v<C, float> && x.sc.column == 1;
+  if (Index rest = x.n % micro::panel; rest > 0 && rest <= few && (x.sa.row == 1 || x.sa.column == 1)) {
+    Block<T, C> last = x.turned();          // not worth a padded panel
+    x.n -= rest;
+    last.m = rest, last.a += x.n * x.sb.column, last.c += x.n * x.sc.column;
+    thin_product(last);
+  }
+  Index panels = split(x.n, micro::panel), k_most = (std::min)(x.k, depth);
+  Index padded = panels * micro::panel;
+  Scratch<float> b_panels(k_most * (pack_b ? padded : micro::panel)), a_tile(!pack_a ? 0 : micro::tallest * k_most), c_block(direct ? 0 : x.m * padded);
+  float* c = c_block.data();
+  Index c_row = padded;
+  if constexpr (std::is_same_v<C, float>) if (direct) c = x.c, c_row = x.sc.row;
+
+  for (Index p = 0; p == 0 || p < x.k; p += depth) {          // once even when k is 0, to write the zeros
+    Index k = (std::min)(x.k - p, depth);
+    bool add = p > 0 || (direct && x.accumulate);
+    const T* b = x.b + p * x.sb.row;
+    for (Index j = pack_b ? 0 : panels - 1; j < panels; ++j) {           // the last one may have to be padded
+      Index columns = (std::min)(x.n - j * micro::panel, micro::panel);
+      if (pack_b || columns < micro::panel)
+        micro::pack(b_panels.data() + (pack_b ? j * k * micro::panel : 0), micro::panel, b + j * micro::panel * x.sb.column, columns, x.sb.column, k, x.sb.row);
+    }
+    Index i = 0;
+    tiles<micro::tallest>(x.m, i, [&](auto rows) {
+      constexpr int R = rows();
+      const T* a = x.a + i * x.sa.row + p * x.sa.column;
+      const float* tile_a = nullptr;
+      Index a_row = x.sa.row, a_column = x.sa.column;
+      if constexpr (in_place) tile_a = a;
+      if (pack_a) {
+        micro::pack(a_tile.data(), R, a, R, a_row, k, a_column);
+        tile_a = a_tile.data(), a_row = 1, a_column = R;
+      }
+      for (Index j = 0; j < panels; ++j) {
+        Index columns = (std::min)(x.n - j * micro::panel, micro::panel);
+        const float* tile_b = b_panels.data() + (pack_b ? j * k * micro::panel : 0);
+        Index b_row = micro::panel;
+        if constexpr (in_place) if (!pack_b && columns == micro::panel) tile_b = b + j * micro::panel, b_row = x.sb.row;
+        micro::tile<R>(k, tile_a, a_row, a_column, tile_b, b_row, c + i * c_row + j * micro::panel, c_row, direct ? columns : micro::panel, add);
+      }
+    });
+  }
+  if (!direct) x.write(c, c_row);
+}
+
+/// Double by Eigen, so that gradients are checked against a product that we did not write. What is not row-major is copied first.
+inline void eigen_product(const Block<double, double>& x) {
+  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Rows = Eigen::OuterStride<>;
+  Scratch<double> a_copy(x.sa.column == 1 ? 0 : x.m * x.k), b_copy(x.sb.column == 1 ? 0 : x.k * x.n), c_copy(x.sc.column == 1 ? 0 : x.m * x.n);
+  auto row_major = [](const double* from, Strides s, Index rows, Index columns, double* copy) {
+    if (s.column != 1) {
+      for (Index i = 0; i < rows; ++i)
+        for (Index j = 0; j < columns; ++j) copy[i * columns + j] = from[i * s.row + j * s.column];
+      from = copy, s.row = columns;
+    }
+    return Eigen::Map<const Matrix, 0, Rows>(from, rows, columns, Rows(s.row));
+  };
+  auto a = row_major(x.a, x.sa, x.m, x.k, a_copy.data());
+  auto b = row_major(x.b, x.sb, x.k, x.n, b_copy.data());
+  bool direct = x.sc.column == 1;
+  Eigen::Map<Matrix, 0, Rows> c(direct ? x.c : c_copy.data(), x.m, x.n, Rows(direct ? x.sc.row : x.n));
+  if (!direct || !x.accumulate) c.setZero();
+  c.noalias() += a * b;
+  if (!direct) x.write(c_copy.data(), x.n);
+}
+
+/// Everything else by its definition. Integers wrap around as they do in NumPy: modulo a power of two.
+template <class T>
+void plain_product(const Block<T, T>& x) {
+  using Sum = std::conditional_t<std::is_integral_v<T>, std::uint64_t, compute<T>>;
+  for (Index i = 0; i < x.m; ++i)
+    for (Index j = 0; j < x.n; ++j) {
+      T& to = x.c[i * x.sc.row + j * x.sc.column];
+      Sum sum = x.accumulate ? static_cast<Sum>(to) : Sum(0);
+      for (Index p = 0; p < x.k; ++p)
+        sum += static_cast<Sum>(x.a[i * x.sa.row + p * x.sa.column]) * static_cast<Sum>(x.b[p * x.sb.row + j * x.sb.column]);
+      to = static_cast<T>(sum);
+    }
+}
+
+template <class T, class C>
+void product(const Block<T, C>& x) {
+  if constexpr (std::is_same_v<T, double>) eigen_product(x);
+  else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
+    if (x.few_rows()) thin_product(x);
+    else packed_product(x);
+  } else plain_product(x);
+}
+
+/// A batch of products, in tasks: sums that are very long are split and added pairwise, then C is cut into blocks.
+template <class T, class C>
+void products(Index batch0, Index batch1, Block<T, C> x) {
+  Index batches = batch0 * batch1;
+  if (batches == 0 || x.m == 0 || x.n == 0) return;
+  if (!x.few_rows() && (x.turned().few_rows() || (x.sc.column != 1 && x.sc.row == 1))) x = x.turned();
+  auto at = [&](Index batch) {
+    Block<T, C> one = x;
+    Index b0 = batch / batch1, b1 = batch % batch1;
+    one.a += b0 * x.sa.batch0 + b1 * x.sa.batch1;
+    one.b += b0 * x.sb.batch0 + b1 * x.sb.batch1;
+    one.c += b0 * x.sc.batch0 + b1 * x.sc.batch1;
+    return one;
+  };
+
+  if (Floating<T> && x.k > longest) {
+    using Sum = compute<T>;
+    Scratch<Sum> sums(batches * x.m * x.n);
+    Block<T, Sum> rest{x.m, x.n, x.k, x.a, x.b, sums.data(), x.sa, x.sb, {batch1 * x.m * x.n, x.m * x.n, x.n, 1}, false};
+    if constexpr (std::is_same_v<C, Sum>) {                   // C can hold the first half; else the sum is made elsewhere, and rounded once
+      x.k = split(x.k, longest) / 2 * longest;
+      products(batch0, batch1, x);
+      rest.k -= x.k, rest.a += x.k * x.sa.column, rest.b += x.k * x.sb.row;
+      x.accumulate = true;
+    }
+    products(batch0, batch1, rest);
+    for (Index batch = 0; batch < batches; ++batch) at(batch).write(sums.data() + batch * x.m * x.n, x.n);
+    return;
+  }
+
+  // Some 16 tasks, but none too small. Columns are cut first where B has to be packed, as each block packs its own part.
+  const bool thin = x.few_rows();
+  const double volume = double(batches) * double(x.m) * double(x.n) * double(x.k), least = thin ? 1 << 16 : 1 << 19, most = 1 << 26;
+  const double target = (std::min)((std::max)(volume / 16, least), most);
+  Index rows = split(x.m, 384), columns = thin ? 1 : split(x.n, 256);
+  auto height = [&] { return split(x.m, rows); };
+  auto width = [&] { return split(x.n, columns); };
+  auto work = [&] { return double(height()) * double(width()) * double(x.k); };
+  while (work() > target) {
+    if (width() >= 2 * micro::panel && (x.sb.column != 1 || 2 * width() >= height())) columns *= 2;
+    else if (height() >= 8 * micro::tallest) rows *= 2;
+    else break;
+  }
+  Index block_m = split(height(), micro::tallest) * micro::tallest, block_n = split(width(), micro::panel) * micro::panel;
+  rows = split(x.m, block_m), columns = split(x.n, block_n);
+  Index blocks = batches * rows * columns, together = work() < target / 2 ? static_cast<Index>(target / (std::max)(work(), 1.0)) : 1;
+  parallel(split(blocks, together), [&](Index task) {
+    for (Index block = task * together; block < (std::min)((task + 1) * together, blocks); ++block) {
+      Index i = block % rows * block_m, j = block / rows % columns * block_n;
+      Block<T, C> part = at(block / rows / columns);
+      part.m = (std::min)(block_m, x.m - i), part.n = (std::min)(block_n, x.n - j);
+      part.a += i * x.sa.row, part.b += j * x.sb.column, part.c += i * x.sc.row + j * x.sc.column;
+      product(part);
+    }
+  });
+}
+
+}  // namespace detail
+
+/// C = or += A B for a batch of matrices, in at least float; bf16 is rounded once, at the end. Throws on a device other than the CPU.
+/// No element of C may lie in A or B, nor be another's.
+template <class T>
+void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
+  check(device == Device::cpu, "gemm: ", device, " was asked for, but this version multiplies on the CPU only");
+  detail::products<T, T>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
+}
+
+}  // namespace kernel
+}
+}  // namespace tricycle

@@ -1,0 +1,119 @@
+// What a transformer is built of: attention, a small network, and the block that joins them.
+#pragma once
+#include "tricycle/nn/layers.hpp"
+#include "tricycle/op/layout.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// The keys and values that one attention layer has seen, so that a new token need not compute them again. Time is the
+/// outermost axis: what has been filled is the front of the storage, and is read without a copy.
+template <Floating T>
+class KeyValueCache {
+ public:
+  /// Room for `context` tokens of a batch of sequences.
+  KeyValueCache(Index context, Index batch, Index n_heads, Index head_size)
+      : keys_(Shape{context, batch, n_heads, head_size}), values_(keys_.shape()) {}
+
+  /// Append keys and values (batch, tokens, heads, size). Throws when the context is full.
+  void append(const Tensor<T>& keys, const Tensor<T>& values) {
+    Index tokens = keys.shape()[1];
+    check(length_ + tokens <= keys_.shape()[0], "cache: ", tokens, " tokens more than the ", length_, " seen exceed the context of ", keys_.shape()[0]);
+    for (auto [from, to] : {std::pair{&keys, &keys_}, std::pair{&values, &values_}})
+      detail::permute_into(*from, {1, 0, 2, 3}, Gather<T>{to->mutable_data() + length_ * to->shape().product(1, 4), false});
+    length_ += tokens;
+  }
+  Tensor<T> keys() const { return keys_.view(keys_.shape().with(0, length_)); }       // (time, batch, heads, size)
+  Tensor<T> values() const { return values_.view(values_.shape().with(0, length_)); }
+  Index length() const { return length_; }
+
+ private:
+  Tensor<T> keys_, values_;
+  Index length_ = 0;
+};
+
+struct AttentionConfig {
+  Index embedding_dim, n_heads, context_window;
+  float attention_dropout = 0, residual_dropout = 0;
+  bool bias = false;
+  Initialiser initialiser = xavier, residual_initialiser = xavier;
+};
+
+/// Every token looks at itself and at those before it, in n_heads ways at once (Vaswani et al., arXiv:1706.03762).
+///   softmax(q kᵀ / √head_size) v, for each head   (batch, tokens, embedding_dim) -> (batch, tokens, embedding_dim)
+struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
+  Index n_heads, context_window;
+  Dense in, out;                                         // (n, 3 n): queries, keys, values; (n, n)
+  Dropout attention_dropout, residual_dropout;
+
+  explicit MultiHeadSelfAttention(const AttentionConfig& c)
+      : n_heads(c.n_heads), context_window(c.context_window),
+        in(c.embedding_dim, 3 * c.embedding_dim, {c.bias, c.initialiser}), out(c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}),
+        attention_dropout(c.attention_dropout), residual_dropout(c.residual_dropout) {
+    check(n_heads > 0 && c.embedding_dim % n_heads == 0, "attention: ", c.embedding_dim, " dimensions do not divide into ", n_heads, " heads");
+  }
+
+  template <Floating T>
+  Tensor<T> operator()(const Tensor<T>& x, KeyValueCache<T>* cache = nullptr) const {
+    check(x.rank() == 3 && x.shape()[1] <= context_window, "attention: ", x.shape(), " is not (batch, tokens, embedding_dim) of at most ", context_window, " tokens");
+    Index b = x.shape()[0], t = x.shape()[1], n = x.shape()[2], h = n / n_heads;
+    auto qkv = split(in(x), 3);                                                     // 3 times (b, t, n)
+    for (auto& part : qkv) part = part.reshape({b, t, n_heads, h});
+    if (cache) {
+      check(!recording() || !qkv[0].requires_grad(), "attention: gradients do not reach into a cache: generate under NoGrad");
+      cache->append(qkv[1], qkv[2]);
+      return mixed(einsum<"bqnh,kbnh->bnqk">(qkv[0], cache->keys()), cache->values(), einsum<"bnqk,kbnh->bqnh">, x.shape());
+    }
+    return mixed(einsum<"bqnh,bknh->bnqk">(qkv[0], qkv[1]), qkv[2], einsum<"bnqk,bknh->bqnh">, x.shape());
+  }
+  static void parts(auto& self, auto&& part) {
+    part("in", self.in), part("out", self.out), part("attention_dropout", self.attention_dropout), part("residual_dropout", self.residual_dropout);
+  }
+
+ private:
+  template <Floating T>
+  Tensor<T> mixed(const Tensor<T>& scores, const Tensor<T>& values, const Einsum& mix, const Shape& shape) const {
+    auto weights = causal_softmax(scores, 1 / std::sqrt(static_cast<double>(values.shape()[-1])));   // (b, heads, t, t)
+    return residual_dropout(out(mix(attention_dropout(weights), values).reshape(shape)));
+  }
+};
+
+struct MLPConfig {
+  Index embedding_dim, expansion = 4;
+  float dropout = 0;
+  bool bias = false;
+  Initialiser initialiser = xavier, residual_initialiser = xavier;
+};
+
+/// Two layers with a GELU between them.   (..., n) -> (..., n)
+struct MLPBlock : Layer<MLPBlock> {
+  Dense in, out;                                         // (n, expansion n), (expansion n, n)
+  Dropout dropout;
+
+  explicit MLPBlock(const MLPConfig& c)
+      : in(c.embedding_dim, c.expansion * c.embedding_dim, {c.bias, c.initialiser}),
+        out(c.expansion * c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}), dropout(c.dropout) {}
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return dropout(out(gelu(in(x)))); }
+  static void parts(auto& self, auto&& part) { part("in", self.in), part("out", self.out), part("dropout", self.dropout); }
+};
+
+/// GPT-2's block: attention and a small network, each behind a norm and beside a way around (Radford et al., 2019).
+struct GPT2TransformerBlock : Layer<GPT2TransformerBlock> {
+  LayerNorm norm_1, norm_2;
+  MultiHeadSelfAttention attention;
+  MLPBlock mlp;
+
+  GPT2TransformerBlock(const AttentionConfig& a, const MLPConfig& m)
+      : norm_1(a.embedding_dim, a.bias), norm_2(a.embedding_dim, a.bias), attention(a), mlp(m) {}
+  template <Floating T>
+  Tensor<T> operator()(Tensor<T> x, KeyValueCache<T>* cache = nullptr) const {
+    x = x + attention(norm_1(x), cache);
+    return x + mlp(norm_2(x));
+  }
+  static void parts(auto& self, auto&& part) {
+    part("norm_1", self.norm_1), part("attention", self.attention), part("norm_2", self.norm_2), part("mlp", self.mlp);
+  }
+};
+
+}
+}  // namespace tricycle

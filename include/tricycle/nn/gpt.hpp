@@ -1,0 +1,73 @@
+// GPT-2, the whole of it.
+#pragma once
+#include "tricycle/nn/blocks.hpp"
+#include "tricycle/nn/loss.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// What a GPT is made of. `tied`: the head is the token embedding, read the other way round.
+struct GPTConfig {
+  Index vocab_size = 65, context_window = 64, embedding_dim = 128, n_heads = 4, n_layers = 4;
+  float dropout = 0;
+  bool tied = true, bias = false;
+};
+
+/// A language model: for every token, how likely each token of the vocabulary is to come next. Activations are held as T
+/// (float, double or bf16), parameters and their gradients in full precision.
+///   ids (batch, tokens) -> logits (batch, tokens, vocab_size)
+/// Weights begin as GPT-2's: normal with a deviation of 0.02, those that write into the residual stream / √(2 n_layers).
+template <Floating T = float>
+struct GPT : Layer<GPT<T>> {
+  GPTConfig config;
+  Embedding token_embedding, position_embedding;         // (vocab_size, n), (context_window, n)
+  Dropout dropout;
+  std::vector<GPT2TransformerBlock> blocks;
+  LayerNorm norm;
+  std::optional<Dense> head;                             // (n, vocab_size), unless tied
+
+  explicit GPT(const GPTConfig& c)
+      : config(c), token_embedding(c.vocab_size, c.embedding_dim, normal_initialiser(0.02)),
+        position_embedding(c.context_window, c.embedding_dim, normal_initialiser(0.02)), dropout(c.dropout), norm(c.embedding_dim, c.bias) {
+    check(c.vocab_size > 0 && c.context_window > 0 && c.embedding_dim > 0 && c.n_layers > 0, "gpt: vocabulary ", c.vocab_size, ", context ", c.context_window,
+          ", width ", c.embedding_dim, " and layers ", c.n_layers, " must be above 0");
+    Initialiser usual = normal_initialiser(0.02), residual = normal_initialiser(0.02 / std::sqrt(2.0 * static_cast<double>(c.n_layers)));
+    for (Index i = 0; i < c.n_layers; ++i)
+      blocks.emplace_back(AttentionConfig{c.embedding_dim, c.n_heads, c.context_window, c.dropout, c.dropout, c.bias, usual, residual},
+                          MLPConfig{c.embedding_dim, 4, c.dropout, c.bias, usual, residual});
+    if (!c.tied) head.emplace(c.embedding_dim, c.vocab_size, DenseOptions{c.bias, usual});
+  }
+
+  /// What attention has seen so far, for generating token by token.
+  using Cache = std::vector<KeyValueCache<T>>;
+  Cache cache(Index batch = 1) const {
+    Cache layers;
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      layers.emplace_back(config.context_window, batch, config.n_heads, config.embedding_dim / config.n_heads);
+    return layers;
+  }
+
+  /// With a cache, `ids` follow those that it has seen. Throws for ids outside the vocabulary and too many tokens.
+  Tensor<T> operator()(const Tensor<int>& ids, Cache* cache = nullptr) const {
+    check(ids.rank() == 2, "gpt: ids of shape ", ids.shape(), " are not (batch, tokens)");
+    Index seen = cache ? cache->front().length() : 0, t = ids.shape()[1];
+    check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
+    using R = compute<T>;                                // the sum of embeddings is made before it is rounded
+    auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t));
+    Tensor<T> x = dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)));
+    for (std::size_t i = 0; i < blocks.size(); ++i) x = blocks[i](x, cache ? &(*cache)[i] : nullptr);
+    x = norm(x);
+    return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
+  }
+
+  /// The mean surprise at the targets, which are the inputs one token on.   (batch, tokens) twice -> ()
+  Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const { return CrossEntropy()(targets, (*this)(inputs)); }
+
+  static void parts(auto& self, auto&& part) {
+    part("token_embedding", self.token_embedding), part("position_embedding", self.position_embedding), part("dropout", self.dropout);
+    part("blocks", self.blocks), part("norm", self.norm), part("head", self.head);
+  }
+};
+
+}
+}  // namespace tricycle

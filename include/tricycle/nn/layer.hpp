@@ -1,0 +1,86 @@
+// A layer is a struct that can be called, and that names its parts once.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+#include "tricycle/nn/parameter.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+/// visit(name, part) for `part` and all that is in it: parameters, layers, lists of them, and those that may be absent.
+template <class Part, class Visit>
+void walk_parts(Part& part, Visit& visit, const std::string& name) {
+  auto inside = [&](const std::string& as, auto& child) { walk_parts(child, visit, name.empty() ? as : name + "." + as); };
+  if constexpr (requires { part.has_value(); }) {
+    if (part) walk_parts(*part, visit, name);
+  } else if constexpr (requires { part.begin(); }) {
+    for (std::size_t i = 0; i < part.size(); ++i) inside(std::to_string(i), part[i]);
+  } else {
+    visit(name, part);
+    if constexpr (requires { part.parts(part, inside); }) part.parts(part, inside);
+  }
+}
+
+}  // namespace detail
+
+/// What every layer can do, once it says what it is made of:
+///
+///     struct MLP : Layer<MLP> {
+///       Dense in{3, 4}, out{4, 2};
+///       template <class T> Tensor<T> operator()(const Tensor<T>& x) const { return out(relu(in(x))); }
+///       static void parts(auto& self, auto&& part) { part("in", self.in); part("out", self.out); }
+///     };
+template <class Derived>
+struct Layer {
+  /// visit(name, parameter) for every parameter, as "blocks.0.attention.in.weights".
+  template <class Visit> void each_parameter(Visit&& visit) { each(self(), visit); }
+  template <class Visit> void each_parameter(Visit&& visit) const { each(self(), visit); }
+
+  Index parameter_count() const {
+    Index n = 0;
+    each_parameter([&](auto&, auto& parameter) { n += parameter.size(); });
+    return n;
+  }
+
+  /// Let the optimiser move every parameter that has a gradient, and forget the gradients.
+  template <class Optimiser>
+  void update(Optimiser&& optimiser) {
+    each_parameter([&](const std::string& name, Parameter& parameter) {
+      if (parameter.has_grad()) optimiser(name, parameter);
+      parameter.zero_grad();
+    });
+  }
+  void zero_grad() { each_parameter([](auto&, Parameter& parameter) { parameter.zero_grad(); }); }
+
+  /// Dropout drops while training (as a new layer does), and lets everything pass otherwise.
+  void train(bool on = true) {
+    auto set = [on](const std::string&, auto& part) {
+      if constexpr (requires { part.training; }) part.training = on;
+    };
+    detail::walk_parts(self(), set, "");
+  }
+  void eval() { train(false); }
+
+ private:
+  Derived& self() { return static_cast<Derived&>(*this); }
+  const Derived& self() const { return static_cast<const Derived&>(*this); }
+
+  template <class Model, class Visit>
+  static void each(Model& model, Visit& visit) {
+    auto only_parameters = [&](const std::string& name, auto& part) {
+      if constexpr (std::same_as<std::remove_cvref_t<decltype(part)>, Parameter>) visit(name, part);
+    };
+    detail::walk_parts(model, only_parameters, "");
+  }
+};
+
+/// Hold every parameter of a model in M, float or double, from now on. (Gradient checks want double.)
+template <class M, class Model>
+void to(Model& model) {
+  model.each_parameter([](auto&, Parameter& parameter) { parameter.template hold_as<M>(); });
+}
+
+}
+}  // namespace tricycle

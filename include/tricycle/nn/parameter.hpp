@@ -1,0 +1,77 @@
+// Parameter: what an optimiser moves.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <variant>
+#include "tricycle/op/elementwise.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// A tensor that wants a gradient, held in full precision whatever its layer computes in: float, or double after
+/// to<double>(model). It can be moved but not copied, so that two layers never share weights by accident.
+class Parameter {
+ public:
+  explicit Parameter(Tensor<float> initial) : master_(std::move(initial)) { require_grad(); }
+  Parameter(Parameter&&) = default;
+  Parameter& operator=(Parameter&&) = default;
+
+  /// f(master), a Tensor<float>& or Tensor<double>&.
+  template <class F> decltype(auto) visit(F&& f) { return std::visit(f, master_); }
+  template <class F> decltype(auto) visit(F&& f) const { return std::visit(f, master_); }
+
+  Shape shape() const { return visit([](auto& x) { return x.shape(); }); }
+  Index size() const { return shape().size(); }
+
+  /// The numbers as T, for a layer that computes in T. A cast is kept until the numbers change; gradients come back in
+  /// the master's own precision. Safe to call from several threads at once under NoGrad.
+  template <Floating T>
+  Tensor<T> as() const {
+    return visit([&]<class M>(const Tensor<M>& master) -> Tensor<T> {
+      if constexpr (std::same_as<T, M>) return master;
+      else if constexpr (!std::same_as<T, bf16>) return cast<T>(master);
+      else {
+        std::lock_guard lock(cast_->mutex);
+        if (!cast_->numbers || cast_->version != master.version()) {
+          NoGrad guard;
+          cast_->numbers = cast<bf16>(master);
+          cast_->version = master.version();
+        }
+        return record("cast", *cast_->numbers, {{master, detail::cast_back<bf16, M>()}});
+      }
+    });
+  }
+
+  bool has_grad() const { return visit([](auto& x) { return x.has_grad(); }); }
+  void zero_grad() { visit([](auto& x) { x.zero_grad(); }); }
+
+  /// Hold the numbers in another precision from now on; the gradient is dropped.
+  template <class M> requires std::same_as<M, float> || std::same_as<M, double>
+  void hold_as() {
+    NoGrad guard;
+    master_ = visit([](auto& x) { return cast<M>(x.detach()).clone(); });
+    cast_ = std::make_unique<Cast>();
+    require_grad();
+  }
+
+  /// Take over the numbers of a tensor of the same shape.
+  template <Floating T>
+  void assign(const Tensor<T>& numbers) {
+    check(numbers.shape() == shape(), "parameter: shape ", numbers.shape(), " does not fit into ", shape());
+    visit([&]<class M>(Tensor<M>& master) { detail::convert_into(numbers, Gather<M>{master.mutable_data(), false}); });
+  }
+
+ private:
+  struct Cast {
+    std::mutex mutex;
+    std::optional<Tensor<bf16>> numbers;
+    std::uint64_t version = 0;                           // of the master when it was cast
+  };
+  void require_grad() { visit([](auto& x) { x.require_grad(); }); }
+
+  std::variant<Tensor<float>, Tensor<double>> master_;
+  std::unique_ptr<Cast> cast_ = std::make_unique<Cast>();
+};
+
+}
+}  // namespace tricycle

@@ -1,0 +1,247 @@
+// Ops that treat every element alike. An op is two or three formulas; the rest is done once, in op/apply.hpp.
+#pragma once
+#include "tricycle/core/math.hpp"
+#include "tricycle/op/apply.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+// ---------------------------------------------------------------- one operand
+
+/// y = e^x   dx = y
+struct Exp : Unary<Exp> {
+  static constexpr auto name = "exp";
+  static constexpr auto saves = Saves::y;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::exp(x); }
+  template <class R> TRICYCLE_HD R df(R y) const { return y; }
+};
+
+/// y = ln x   dx = 1 / x
+struct Log : Unary<Log> {
+  static constexpr auto name = "log";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::log(x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return R(1) / x; }
+};
+
+/// y = √x   dx = 1 / (2 y)
+struct Sqrt : Unary<Sqrt> {
+  static constexpr auto name = "sqrt";
+  static constexpr auto saves = Saves::y;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::sqrt(x); }
+  template <class R> TRICYCLE_HD R df(R y) const { return R(0.5) / y; }
+};
+
+/// y = sin x   dx = cos x
+struct Sin : Unary<Sin> {
+  static constexpr auto name = "sin";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::sin(x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::cos(x); }
+};
+
+/// y = cos x   dx = -sin x
+struct Cos : Unary<Cos> {
+  static constexpr auto name = "cos";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::cos(x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return -math::sin(x); }
+};
+
+/// y = |x|   dx = the sign of x, 0 at 0
+struct Abs : Unary<Abs> {
+  static constexpr auto name = "abs";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::abs(x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(0), R(1), math::select(x < R(0), R(-1), x * R(0))); }
+};
+
+/// y = tanh x   dx = 1 - y²
+struct Tanh : Unary<Tanh> {
+  static constexpr auto name = "tanh";
+  static constexpr auto saves = Saves::y;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::tanh(x); }
+  template <class R> TRICYCLE_HD R df(R y) const { return R(1) - y * y; }
+};
+
+/// y = 1 / (1 + e^-x)   dx = y (1 - y)
+struct Sigmoid : Unary<Sigmoid> {
+  static constexpr auto name = "sigmoid";
+  static constexpr auto saves = Saves::y;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::sigmoid(x); }
+  template <class R> TRICYCLE_HD R df(R y) const { return y * (R(1) - y); }
+};
+
+/// y = max(x, 0)   dx = 1 where x > 0
+struct ReLU : Unary<ReLU> {
+  static constexpr auto name = "> 0";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::max(x, R(0)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(0), R(1), x * R(0)); }
+};
+
+/// y = x / 2 (1 + t)                                     t = tanh(√(2/π) (x + 0.044715 x³))
+/// dx = (1 + t) / 2 + x / 2 (1 - t²) √(2/π) (1 + 3 · 0.044715 x²)      (Hendrycks and Gimpel, arXiv:1606.08415)
+struct GeLU : Unary<GeLU> {
+  static constexpr auto name = "gelu";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R t(R x) const { return math::tanh(R(0.7978845608028654) * x * (R(1) + R(0.044715) * x * x)); }
+  template <class R> TRICYCLE_HD R f(R x) const {
+    return math::select(x < R(-10), x * R(0), R(0.5) * x * (R(1) + t(x)));       // (-∞ · 0 would be NaN)
+  }
+  template <class R> TRICYCLE_HD R df(R x) const {
+    R near = math::max(math::min(x, R(10)), R(-10)), y = t(near);                // beyond, x² may overflow and nothing changes
+    return R(0.5) * (R(1) + y) + R(0.5) * near * (R(1) - y * y) * R(0.7978845608028654) * (R(1) + R(0.134145) * near * near);
+  }
+};
+
+/// y = x sigmoid(x)   dx = s + y (1 - s)   (also known as SiLU)
+struct Swish : Unary<Swish> {
+  static constexpr auto name = "swish";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::select(x < R(-200), x * R(0), x * math::sigmoid(x)); }
+  template <class R> TRICYCLE_HD R df(R x) const {
+    R near = math::max(x, R(-200)), s = math::sigmoid(near);
+    return s + near * s * (R(1) - s);
+  }
+};
+
+/// y = x^p   dx = p x^(p - 1)
+struct Pow : Unary<Pow> {
+  static constexpr auto saves = Saves::x;
+  double p;
+  constexpr explicit Pow(double exponent) : p(exponent) {}
+  std::string name() const { return detail::with_number("pow ", p); }
+  template <class R> TRICYCLE_HD R f(R x) const { return power(x, p); }
+  template <class R> TRICYCLE_HD R df(R x) const { return p == 0 ? x * R(0) : R(p) * power(x, p - 1); }
+
+ private:
+  /// The exponents that every program uses need no logarithm. (The choice is by a constant of the op, not by a number.)
+  template <class R> TRICYCLE_HD static R power(R x, double p) {
+    if (p == 1) return x;
+    if (p == 2) return x * x;
+    if (p == 3) return x * x * x;
+    return math::pow(x, R(p));
+  }
+};
+
+/// y = a x + b   dx = a
+struct Linear : Unary<Linear> {
+  static constexpr auto saves = Saves::nothing;
+  double a, b;
+  char sign;                                             // how it was written: x + b, x - b, x * a, x / (1 / a)
+  constexpr Linear(double factor, double shift, char written) : a(factor), b(shift), sign(written) {}
+  std::string name() const {
+    return sign == '+' ? detail::with_number("+ ", b) : sign == '-' ? detail::with_number("- ", -b) : detail::with_number("* ", a);
+  }
+  template <class R> TRICYCLE_HD R f(R x) const { return sign == '*' ? x * R(a) : R(a) * x + R(b); }
+  double df() const { return a; }
+};
+
+/// y = c / x   dx = -c / x²
+struct Reciprocal : Unary<Reciprocal> {
+  static constexpr auto saves = Saves::x;
+  double c;
+  constexpr explicit Reciprocal(double numerator) : c(numerator) {}
+  std::string name() const { return detail::with_number("/ of ", c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return R(c) / x; }
+  template <class R> TRICYCLE_HD R df(R x) const { return R(-c) / (x * x); }
+};
+
+template <Floating T> Tensor<T> exp(const Tensor<T>& x) { return Exp{}(x); }
+template <Floating T> Tensor<T> log(const Tensor<T>& x) { return Log{}(x); }
+template <Floating T> Tensor<T> sqrt(const Tensor<T>& x) { return Sqrt{}(x); }
+template <Floating T> Tensor<T> sin(const Tensor<T>& x) { return Sin{}(x); }
+template <Floating T> Tensor<T> cos(const Tensor<T>& x) { return Cos{}(x); }
+template <Floating T> Tensor<T> abs(const Tensor<T>& x) { return Abs{}(x); }
+template <Floating T> Tensor<T> tanh(const Tensor<T>& x) { return Tanh{}(x); }
+template <Floating T> Tensor<T> sigmoid(const Tensor<T>& x) { return Sigmoid{}(x); }
+template <Floating T> Tensor<T> relu(const Tensor<T>& x) { return ReLU{}(x); }
+template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
+template <Floating T> Tensor<T> swish(const Tensor<T>& x) { return Swish{}(x); }
+template <Floating T> Tensor<T> pow(const Tensor<T>& x, double p) { return Pow{p}(x); }
+
+template <Floating T> Tensor<T> operator-(const Tensor<T>& x) { return Linear{-1, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator+(const Tensor<T>& x, double b) { return Linear{1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator+(double b, const Tensor<T>& x) { return Linear{1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator-(const Tensor<T>& x, double b) { return Linear{1, -b, '-'}(x); }
+template <Floating T> Tensor<T> operator-(double b, const Tensor<T>& x) { return Linear{-1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator*(const Tensor<T>& x, double a) { return Linear{a, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator*(double a, const Tensor<T>& x) { return Linear{a, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator/(const Tensor<T>& x, double c) { return Linear{1 / c, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator/(double c, const Tensor<T>& x) { return Reciprocal{c}(x); }
+
+// ---------------------------------------------------------------- two operands, with NumPy's broadcasting
+
+/// y = a + b   da = grad   db = grad
+struct Add {
+  static constexpr auto name = "badd";
+  static constexpr auto saves = Saves::nothing;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return a + b; }
+  double da() const { return 1; }
+  double db() const { return 1; }
+};
+
+/// y = a - b   da = grad   db = -grad
+struct Subtract {
+  static constexpr auto name = "bsub";
+  static constexpr auto saves = Saves::nothing;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return a - b; }
+  double da() const { return 1; }
+  double db() const { return -1; }
+};
+
+/// y = a b   da = grad b   db = grad a
+struct Multiply {
+  static constexpr auto name = "bmul";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return a * b; }
+  template <class R> TRICYCLE_HD R da(R, R b) const { return b; }
+  template <class R> TRICYCLE_HD R db(R a, R) const { return a; }
+};
+
+/// y = a / b   da = grad / b   db = -grad a / b²
+struct Divide {
+  static constexpr auto name = "bdiv";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return a / b; }
+  template <class R> TRICYCLE_HD R da(R, R b) const { return R(1) / b; }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return -a / (b * b); }
+};
+
+template <Floating T> Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Add{}, a, b); }
+template <Floating T> Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Subtract{}, a, b); }
+template <Floating T> Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Multiply{}, a, b); }
+template <Floating T> Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Divide{}, a, b); }
+
+/// a += b makes `a` stand for a + b; the tensor that it stood for is not written to.
+template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, const Tensor<T>& b) { return a = a + b; }
+template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, const Tensor<T>& b) { return a = a - b; }
+template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, const Tensor<T>& b) { return a = a * b; }
+
+// ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
+
+template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", std::less<>{}, a, b); }
+template <Element T> Tensor<bool> operator>(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">", std::greater<>{}, a, b); }
+template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<=", std::less_equal<>{}, a, b); }
+template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", std::greater_equal<>{}, a, b); }
+template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", std::equal_to<>{}, a, b); }
+template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", std::not_equal_to<>{}, a, b); }
+
+// ---------------------------------------------------------------- between element types
+
+/// x, held as To. Its gradient comes back held as From: a float master keeps float gradients.
+template <Element To, Element From>
+Tensor<To> cast(const Tensor<From>& x) {
+  if constexpr (std::same_as<To, From>) return x;
+  else {
+    Tensor<To> y(x.shape(), x.device());
+    detail::convert_into(x, Gather<To>{y.mutable_data(), false});
+    if constexpr (Floating<To> && Floating<From>)
+      return record("cast", y, {{x, detail::cast_back<To, From>()}});
+    else return y;
+  }
+}
+
+}
+}  // namespace tricycle

@@ -1,0 +1,136 @@
+// Ops that move numbers and change none.
+#pragma once
+#include "tricycle/kernel/map.hpp"
+#include "tricycle/tensor/tensor.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+struct Same {
+  TRICYCLE_HD auto operator()(auto x) const { return x; }
+};
+
+/// Copy numbers at `shape`, read from x by strides of its own and written to y by its own.
+template <class T>
+void move(Device device, const Shape& shape, const kernel::Strides8& to, Gather<T> y, const kernel::Strides8& from, const T* x) {
+  kernel::map(device, kernel::Walk<2>(shape, {to, from}), Same{}, y, x);
+}
+
+/// Axis i of the result is axis order[i] of x.
+template <Element T>
+void permute_into(const Tensor<T>& x, const std::vector<int>& order, Gather<T> y) {
+  kernel::Strides8 from{}, own = kernel::contiguous(x.shape());
+  Shape shape;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    shape.push_back(x.shape()[order[i]]);
+    from[i] = own[static_cast<std::size_t>(order[i])];
+  }
+  move(x.device(), shape, kernel::contiguous(shape), y, from, x.data());
+}
+
+inline std::vector<int> inverse(const std::vector<int>& order) {
+  std::vector<int> back(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) back[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
+  return back;
+}
+
+}  // namespace detail
+
+template <Element T>
+Tensor<T> Tensor<T>::reshape(const Shape& to) const {
+  check(to.size() == size(), "reshape: cannot see ", shape_, " as ", to);
+  if constexpr (!Floating<T>) return view(to);
+  else return record("reshape", view(to), {{*this, [from = shape_](const Tensor& grad) { return grad.view(from); }}});
+}
+
+template <Element T>
+Tensor<T> Tensor<T>::reshape(std::initializer_list<Index> extents) const {
+  Index known = 1;
+  for (Index n : extents) known *= n == -1 ? 1 : n;
+  Shape to;
+  bool guessed = false;
+  for (Index n : extents) {
+    check(n != -1 || (!guessed && known != 0 && size() % known == 0), "reshape: cannot work out the extent of -1 for ", shape_);
+    guessed = guessed || n == -1;
+    to.push_back(n == -1 ? size() / known : n);
+  }
+  return reshape(to);
+}
+
+/// Axis i of the result is axis order[i] of x; negative axes count from the last.
+///   (n_0, n_1, ...) -> (n_order[0], n_order[1], ...)
+template <Element T>
+Tensor<T> permute(const Tensor<T>& x, std::vector<int> order) {
+  check(order.size() == static_cast<std::size_t>(x.rank()), "permute: ", order.size(), " axes are named for shape ", x.shape());
+  std::uint32_t seen = 0;
+  Shape shape;
+  for (int& axis : order) {
+    axis = x.shape().axis(axis);
+    check(!(seen >> axis & 1), "permute: axis ", axis, " of ", x.shape(), " is named twice");
+    seen |= 1u << axis;
+    shape.push_back(x.shape()[axis]);
+  }
+  Tensor<T> y(shape, x.device());
+  detail::permute_into(x, order, Gather<T>{y.mutable_data(), false});
+  if constexpr (!Floating<T>) return y;
+  else return record("permute", y, {{x, [order](const Tensor<T>& grad, Sink<T> dx) { detail::permute_into(grad, detail::inverse(order), dx.gather()); }}});
+}
+
+/// The last two axes change places; a matrix becomes its transpose.   (..., m, n) -> (..., n, m)
+template <Element T>
+Tensor<T> transpose(const Tensor<T>& x) {
+  check(x.rank() >= 2, "transpose: shape ", x.shape(), " has fewer than 2 axes");
+  std::vector<int> order(static_cast<std::size_t>(x.rank()));
+  for (int i = 0; i < x.rank(); ++i) order[static_cast<std::size_t>(i)] = i;
+  std::swap(order[order.size() - 1], order[order.size() - 2]);
+  return permute(x, order);
+}
+
+/// `n` equal parts along an axis.   (..., n w, ...) -> n times (..., w, ...)
+template <Floating T>
+std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
+  axis = x.shape().axis(axis);
+  check(n > 0 && x.shape()[axis] % n == 0, "split: axis ", axis, " of ", x.shape(), " does not divide into ", n);
+  Index width = x.shape()[axis] / n;
+  Shape shape = x.shape().with(axis, width);
+  auto own = kernel::contiguous(x.shape());
+  Index step = width * own[static_cast<std::size_t>(axis)];
+  std::vector<Tensor<T>> parts;
+  for (Index i = 0; i < n; ++i) {
+    parts.emplace_back(shape, x.device());
+    detail::move(x.device(), shape, kernel::contiguous(shape), Gather<T>{parts.back().mutable_data(), false}, own, x.data() + i * step);
+  }
+  return record_several("split", std::move(parts), x, [=](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> dx) {
+    Gather<T> to = dx.gather();
+    for (std::size_t i = 0; i < grads.size(); ++i) {     // a part that no gradient came to is 0
+      Gather<T> part{to.at + static_cast<Index>(i) * step, to.add};
+      auto from = grads[i] ? kernel::contiguous(shape) : kernel::Strides8{};
+      const T zero(0.f);
+      if (grads[i] || !to.add) detail::move(dx.device(), shape, own, part, from, grads[i] ? grads[i]->data() : &zero);
+    }
+  });
+}
+
+/// Tensors one after the other along an axis.   (..., a, ...), (..., b, ...) -> (..., a + b, ...)
+template <Floating T>
+Tensor<T> concatenate(const Tensor<T>& a, const Tensor<T>& b, int axis = 0) {
+  axis = a.shape().axis(axis);
+  check(a.rank() == b.rank() && a.shape().with(axis, 0) == b.shape().with(axis, 0),
+        "concatenate: shapes ", a.shape(), " and ", b.shape(), " differ elsewhere than on axis ", axis);
+  Shape shape = a.shape().with(axis, a.shape()[axis] + b.shape()[axis]);
+  Tensor<T> y(shape, a.device());
+  auto whole = kernel::contiguous(shape);
+  Index behind_a = a.shape()[axis] * whole[static_cast<std::size_t>(axis)];
+  detail::move(a.device(), a.shape(), whole, Gather<T>{y.mutable_data(), false}, kernel::contiguous(a.shape()), a.data());
+  detail::move(a.device(), b.shape(), whole, Gather<T>{y.mutable_data() + behind_a, false}, kernel::contiguous(b.shape()), b.data());
+  auto back = [whole](Index offset) {
+    return [=](const Tensor<T>& grad, Sink<T> dx) {
+      detail::move(grad.device(), dx.shape(), kernel::contiguous(dx.shape()), dx.gather(), whole, grad.data() + offset);
+    };
+  };
+  return record("concatenate", y, {{a, back(0)}, {b, back(behind_a)}});
+}
+
+}
+}  // namespace tricycle

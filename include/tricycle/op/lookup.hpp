@@ -1,0 +1,115 @@
+// Embedding, and the loss that undoes it: the ops that read ids.
+#pragma once
+#include "tricycle/op/rowwise.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+template <std::integral Id>
+void check_ids(const char* op, const Tensor<Id>& ids, Index count) {
+  for (Index i = 0; i < ids.size(); ++i)
+    check(ids.data()[i] >= 0 && static_cast<Index>(ids.data()[i]) < count, op, ": id ", static_cast<Index>(ids.data()[i]), " at position ", i, " is not below ", count);
+}
+
+template <class T, class Id>
+struct EmbedRows {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const Id* ids; const T* weights; T* y;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Row<const T> from{weights + static_cast<Index>(ids[row.index]) * row.n};
+    Row<T> to{y + row.index * row.n};
+    row.each([&](auto i) { to[i] = from[i]; });
+  }
+};
+/// A strip of columns of the whole table: each row of grad is added to its id's, in the order in which they stand, so that
+/// the result depends on no thread.
+template <class T, class Id>
+struct EmbedBackStrip {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  static constexpr Index width = 64;
+  Index count, n, vocabulary; const Id* ids; const T* grad; Gather<T> dw;
+  void operator()(Index strip) const {
+    Index from = strip * width, to = (std::min)(from + width, n);
+    for (Index r = 0; r < vocabulary && !dw.add; ++r) std::fill(dw.at + r * n + from, dw.at + r * n + to, T{});
+    for (Index r = 0; r < count; ++r) {
+      Gather<T> sum{dw.at + static_cast<Index>(ids[r]) * n, true};
+      Row<const T> g{grad + r * n};
+      kernel::loop<wide>(from, to, [&](auto i) { sum[i] = g[i]; });
+    }
+  }
+};
+
+/// A row of dx while softmax writes it: probability p becomes (p - [it is the truth]) scale.
+template <class T>
+struct CrossEntropyRow {
+  Gather<T> dx;
+  Index truth;
+  compute<T> scale;
+  template <class I>
+  struct Cell {
+    CrossEntropyRow row;
+    I i;
+    template <class R> TRICYCLE_HD void operator=(R p) const { row.dx[i] = math::select(is(i, row.truth), p - R(1), p) * R(row.scale); }
+  };
+  template <class I> TRICYCLE_HD Cell<I> operator[](I i) const { return {*this, i}; }
+};
+template <class T, class Id>
+struct CrossEntropyForward {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const Id* truth; const T* x; compute<T>* loss;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Row<const T> logits{x + row.index * row.n};
+    auto all = Softmax().total(row, logits);
+    loss[row.index] = math::log(all.sum) - (logits[static_cast<Index>(truth[row.index])] - all.top);
+  }
+};
+template <class T, class Id>
+struct CrossEntropyBackward {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const Id* truth; const T* x; const compute<T>* grad; compute<T> scale; Gather<T> dx;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    CrossEntropyRow<T> out{{dx.at + at, dx.add}, static_cast<Index>(truth[row.index]), *grad * scale};
+    Softmax().f(row, Row<const T>{x + at}, out);
+  }
+};
+
+}  // namespace detail
+
+/// weights[id] for every id. Throws when an id is not a row of weights.   (...), (vocabulary, n) -> (..., n)
+///   dweights[id] = the sum of grad over the places where id stands
+template <std::integral Id, Floating T>
+Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
+  check(weights.rank() == 2, "embed: weights of shape ", weights.shape(), " are not a table");
+  Index vocabulary = weights.shape()[0], n = weights.shape()[1], count = ids.size();
+  detail::check_ids("embed", ids, vocabulary);
+  Shape shape = ids.shape();
+  shape.push_back(n);
+  Tensor<T> y(shape, weights.device());
+  kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data()});
+  return record("embed", y, {{weights, [=](const Tensor<T>& grad, Sink<T> dw) {
+    detail::EmbedBackStrip<T, Id> strip{count, n, vocabulary, ids.data(), grad.data(), dw.gather()};
+    kernel::parallel((n + strip.width - 1) / strip.width, strip);
+  }}});
+}
+
+/// The mean over all positions of -ln(softmax(logits)[truth]).   (...), (..., classes) -> ()
+///   dlogits = (softmax(logits) - one_hot(truth)) grad / positions
+template <std::integral Id, Floating T>
+Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logits) {
+  using R = compute<T>;
+  auto [count, n] = detail::row_counts("cross_entropy", logits);
+  check(truth.shape() == logits.shape().slice(0, logits.rank() - 1), "cross_entropy: labels of shape ", truth.shape(), " for logits of shape ", logits.shape());
+  detail::check_ids("cross_entropy", truth, n);
+  Tensor<R> losses(truth.shape(), logits.device()), loss(Shape{}, logits.device());
+  kernel::rows(logits.device(), count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), losses.mutable_data()});
+  const R share = 1 / static_cast<R>(count);
+  detail::sum_middle<R, R>(logits.device(), 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
+  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
+    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), grad.data(), share, dx.gather()});
+  }}});
+}
+
+}
+}  // namespace tricycle

@@ -1,0 +1,234 @@
+// Ops that treat every row (the last axis) alike. An op is two formulas; the rest is done once, here.
+#pragma once
+#include "tricycle/kernel/rows.hpp"
+#include "tricycle/op/apply.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+template <class Op, class T>
+struct RowForward {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  Op op; const T* x; T* y;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    op.f(row, Row<const T>{x + at}, Row<T>{y + at});
+  }
+};
+template <class Op, class T>
+struct RowBackward {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  Op op; const T *saved, *grad; Gather<T> dx;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    op.df(row, Row<const T>{saved + at}, Row<const T>{grad + at}, Gather<T>{dx.at + at, dx.add});
+  }
+};
+
+/// How many rows x has, and how long they are. Throws for a scalar, which has none.
+template <Element T>
+std::pair<Index, Index> row_counts(const char* op, const Tensor<T>& x) {
+  check(x.rank() > 0, op, ": shape () has no last axis");
+  return {x.shape().product(0, x.rank() - 1), x.shape()[-1]};
+}
+
+/// y = f(x), row by row.   dx = df(saved, grad)
+template <class Op, Floating T>
+Tensor<T> rowwise(const Op& op, const Tensor<T>& x) {
+  auto [count, n] = row_counts(Op::name, x);
+  Tensor<T> y(x.shape(), x.device());
+  kernel::rows(x.device(), count, n, RowForward<Op, T>{op, x.data(), y.mutable_data()});
+  return record(Op::name, y, {{x, [op, count = count, n = n, saved = Saved<T>(Op::saves == Saves::x ? x : y)](const Tensor<T>& grad, Sink<T> dx) {
+    kernel::rows(grad.device(), count, n, RowBackward<Op, T>{op, saved.data(), grad.data(), dx.gather()});
+  }}});
+}
+
+}  // namespace detail
+
+/// An op of rows can be called like a layer: Softmax()(x).
+template <class Op>
+struct Rowwise {
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return detail::rowwise(static_cast<const Op&>(*this), x); }
+};
+
+/// Probabilities from scores, of which 1 / scale is the temperature.
+///   y  = exp(scale (x - max x)) / sum exp(scale (x - max x))
+///   dx = scale y (grad - sum(grad y))
+struct Softmax : Rowwise<Softmax> {
+  static constexpr auto name = "softmax";
+  static constexpr auto saves = Saves::y;
+  double scale = 1;
+  Softmax() = default;
+  constexpr explicit Softmax(double scale_of_scores) : scale(scale_of_scores) {}
+
+  template <class R> struct Total { R top, sum; };
+  TRICYCLE_HD auto total(auto row, auto x) const {
+    auto top = row.max([&](auto i) { return x[i]; });
+    auto sum = row.sum([&](auto i) { return weight(x[i], top); });
+    return Total<decltype(sum)>{top, sum};
+  }
+  TRICYCLE_HD void f(auto row, auto x, auto y) const {
+    auto all = total(row, x);
+    auto share = 1 / all.sum;
+    row.each([&](auto i) { y[i] = weight(x[i], all.top) * share; });
+  }
+  TRICYCLE_HD void df(auto row, auto y, auto grad, auto dx) const {
+    auto inner = row.sum([&](auto i) { return grad[i] * y[i]; });
+    row.each([&](auto i) { dx[i] = y[i] * (grad[i] - inner) * decltype(inner)(scale); });
+  }
+
+ private:
+  template <class R, class S> TRICYCLE_HD R weight(R x, S top) const { return math::exp((x - top) * S(scale)); }
+};
+
+/// The logarithm of Softmax.
+///   y  = x - max x - ln(sum exp(x - max x))
+///   dx = grad - exp(y) sum(grad)
+struct LogSoftmax : Rowwise<LogSoftmax> {
+  static constexpr auto name = "log_softmax";
+  static constexpr auto saves = Saves::y;
+  TRICYCLE_HD void f(auto row, auto x, auto y) const {
+    auto all = Softmax().total(row, x);
+    auto log_sum = math::log(all.sum);
+    row.each([&](auto i) { y[i] = (x[i] - all.top) - log_sum; });
+  }
+  TRICYCLE_HD void df(auto row, auto y, auto grad, auto dx) const {
+    auto sum = row.sum([&](auto i) { return grad[i]; });
+    row.each([&](auto i) { dx[i] = grad[i] - math::exp(y[i]) * sum; });
+  }
+};
+
+/// Softmax of attention's scores where a query may not look ahead: of (..., queries, keys), the last query sees every
+/// key, the one before it all but the last key, and so on. What is not seen gets 0.
+struct CausalSoftmax : Rowwise<CausalSoftmax> {
+  static constexpr auto name = "causal_softmax";
+  static constexpr auto saves = Saves::y;
+  Index queries;
+  Softmax softmax;
+  CausalSoftmax(Index n_queries, double scale) : queries(n_queries), softmax(scale) {}
+
+  TRICYCLE_HD void f(auto row, auto x, auto y) const {
+    softmax.f(seen(row), x, y);
+    hide(row, y);
+  }
+  TRICYCLE_HD void df(auto row, auto y, auto grad, auto dx) const {
+    softmax.df(seen(row), y, grad, dx);
+    hide(row, dx);
+  }
+
+ private:
+  TRICYCLE_HD auto seen(auto row) const {
+    row.n -= queries - 1 - row.index % queries;
+    return row;
+  }
+  TRICYCLE_HD void hide(auto row, auto y) const {
+    Index from = seen(row).n;
+    y.at += from;
+    row.n -= from;
+    row.each([&](auto i) { y[i] = 0.f; });
+  }
+};
+
+/// Mean 0 and variance 1, then stretched and shifted: layer normalisation (Ba et al., arXiv:1607.06450).
+///   n  = (x - mean x) r             r = 1 / sqrt(var x + eps)
+///   y  = n gamma + beta
+///   dx = r (g - mean g - n mean(g n))             g = grad gamma
+struct Normalise {
+  double eps = 1e-5;
+
+  template <class R> struct Moments { R mean, r; };
+  TRICYCLE_HD auto moments(auto row, auto x) const {
+    auto sum = row.sum([&](auto i) { return x[i]; });
+    using R = decltype(sum);
+    R n = static_cast<R>(row.n), mean = sum / n;
+    R variance = row.sum([&](auto i) { return (x[i] - mean) * (x[i] - mean); }) / n;
+    return Moments<R>{mean, 1 / math::sqrt(variance + R(eps))};
+  }
+  TRICYCLE_HD static auto normal(auto m, auto x) { return (x - m.mean) * m.r; }
+  TRICYCLE_HD static void df(auto row, auto m, auto x, auto g, auto dx) {
+    auto sum = row.sum([&](auto i) { return g(i); });
+    auto inner = row.sum([&](auto i) { return g(i) * normal(m, x[i]); });
+    using R = decltype(sum);
+    R n = static_cast<R>(row.n), mean_g = sum / n, mean_gn = inner / n;
+    row.each([&](auto i) { dx[i] = (g(i) - mean_g - normal(m, x[i]) * mean_gn) * m.r; });
+  }
+};
+
+namespace detail {
+
+template <class T>
+struct NormRows {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  using M = Normalise::Moments<compute<T>>;
+  Normalise op; const T *x, *gamma, *beta; T* y; M* moments;    // beta: null where there is none
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    Row<const T> in{x + at}, stretch{gamma}, shift{beta};
+    Row<T> out{y + at};
+    auto m = op.moments(row, in);
+    moments[row.index] = m;
+    if (beta) row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i] + shift[i]; });
+    else row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i]; });
+  }
+};
+template <class T>
+struct NormRowsBack {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const T *x, *gamma, *grad; const Normalise::Moments<compute<T>>* moments; Gather<T> dx;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    Row<const T> in{x + at}, stretch{gamma}, g{grad + at};
+    Normalise::df(row, moments[row.index], in, [&](auto i) { return g[i] * stretch[i]; }, Gather<T>{dx.at + at, dx.add});
+  }
+};
+/// What a number of grad adds to the gradient of gamma.
+template <class T>
+struct NormGamma {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  Index n; const T *x, *grad; const Normalise::Moments<compute<T>>* moments;
+  TRICYCLE_HD auto operator()(Index row, auto i) const {
+    return Row<const T>{grad + row * n}[i] * Normalise::normal(moments[row], Row<const T>{x + row * n}[i]);
+  }
+};
+
+template <Floating T>
+Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
+  auto [count, n] = row_counts("layer_norm", x);
+  check(gamma.shape() == Shape{n} && (!beta || beta->shape() == Shape{n}), "layer_norm: rows of ", x.shape(), " need gamma and beta of shape ",
+        Shape{n}, ", not ", gamma.shape(), beta ? " and " : "", beta ? beta->shape() : Shape{});
+  using M = Normalise::Moments<compute<T>>;
+  Tensor<T> y(x.shape(), x.device());
+  Tensor<compute<T>> moments(Shape{count, 2}, x.device());
+  auto m = [](auto* numbers) { return reinterpret_cast<std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(numbers)>>, const M*, M*>>(numbers); };
+  kernel::rows(x.device(), count, n, NormRows<T>{{eps}, x.data(), gamma.data(), beta ? beta->data() : nullptr, y.mutable_data(), m(moments.mutable_data())});
+  auto back = [=, count = count, n = n, x = Saved<T>(x), gamma = Saved<T>(gamma)](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma, Sink<T> dbeta) {
+    if (dx) kernel::rows(grad.device(), count, n, NormRowsBack<T>{x.data(), gamma.data(), grad.data(), m(moments.data()), dx.gather()});
+    if (dgamma) kernel::columns<compute<T>>(grad.device(), 1, count, n, NormGamma<T>{n, x.data(), grad.data(), m(moments.data())}, dgamma.gather());
+    if (dbeta) unbroadcast(grad, dbeta);
+  };
+  if (beta) return record_joint<T, T, T, T>("layer_norm", y, {x, gamma, *beta}, back);
+  return record_joint<T, T, T>("layer_norm", y, {x, gamma}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma) { back(grad, dx, dgamma, Sink<T>(nullptr)); });
+}
+
+}  // namespace detail
+
+/// softmax over the last axis.   (..., n) -> (..., n)
+template <Floating T> Tensor<T> softmax(const Tensor<T>& x) { return Softmax()(x); }
+
+/// log(softmax(x)), without the loss of digits.   (..., n) -> (..., n)
+template <Floating T> Tensor<T> log_softmax(const Tensor<T>& x) { return LogSoftmax()(x); }
+
+/// softmax(scale x) of attention's scores, where no query looks ahead.   (..., queries, keys) -> (..., queries, keys)
+template <Floating T>
+Tensor<T> causal_softmax(const Tensor<T>& x, double scale = 1) {
+  check(x.rank() >= 2 && x.shape()[-2] <= x.shape()[-1], "causal_softmax: scores of shape ", x.shape(), " have fewer keys than queries");
+  return CausalSoftmax(x.shape()[-2], scale)(x);
+}
+
+/// Every row of x with mean 0 and variance 1, times gamma, plus beta if there is one.   (..., n), (n), (n) -> (..., n)
+template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::layer_norm(x, gamma, &beta, eps); }
+template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::layer_norm<T>(x, gamma, nullptr, eps); }
+
+}
+}  // namespace tricycle

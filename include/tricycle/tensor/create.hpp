@@ -1,0 +1,105 @@
+// Tensors from numbers: written down, counted, or drawn.
+#pragma once
+#include <cmath>
+#include "tricycle/core/math.hpp"
+#include "tricycle/kernel/random.hpp"
+#include "tricycle/tensor/tensor.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+/// Numbers in braces of any depth: {{1, 2}, {3, 4}}. Throws when the braces are ragged.
+template <Element T>
+struct Nested {
+  std::vector<T> numbers;
+  Shape shape;
+
+  template <class N> requires std::is_arithmetic_v<N> || std::same_as<N, bf16>
+  explicit(false) Nested(N number) : numbers{convert<T>(number)} {}
+  Nested(std::initializer_list<Nested> parts) {
+    shape.push_back(static_cast<Index>(parts.size()));
+    for (const Nested& part : parts) {
+      check(part.shape == parts.begin()->shape, "to_tensor: ragged braces: shape ", part.shape, " beside ", parts.begin()->shape);
+      numbers.insert(numbers.end(), part.numbers.begin(), part.numbers.end());
+    }
+    if (parts.size() > 0)
+      for (Index n : parts.begin()->shape) shape.push_back(n);
+  }
+};
+
+template <Element T>
+Tensor<T> leaf(Tensor<T> t, LeafOptions options) {
+  if constexpr (Floating<T>)
+    if (options.requires_grad) t.require_grad();
+  return t;
+}
+
+template <Element T, class Draw>
+Tensor<T> drawn(const Shape& shape, LeafOptions options, Draw draw) {
+  Tensor<T> t(shape);
+  std::generate_n(t.mutable_data(), t.size(), [&] { return convert<T>(draw()); });
+  return leaf(std::move(t), options);
+}
+
+}  // namespace detail
+
+/// The numbers of nested braces: to_tensor({{1, 2}, {3, 4}}), to_tensor(2), to_tensor<int>({0, 1}).
+template <Element T = float>
+Tensor<T> to_tensor(const std::type_identity_t<detail::Nested<T>>& nested, LeafOptions options = {}) {
+  Tensor<T> t(nested.shape);
+  std::copy(nested.numbers.begin(), nested.numbers.end(), t.mutable_data());
+  return detail::leaf(std::move(t), options);
+}
+
+/// A copy of numbers in memory, with a shape. Throws when the shape is of another size.
+template <Element T = float, Element From>
+Tensor<T> to_tensor(std::span<const From> numbers, const Shape& shape, LeafOptions options = {}) {
+  check(shape.size() == static_cast<Index>(numbers.size()), "to_tensor: ", numbers.size(), " numbers for shape ", shape);
+  Tensor<T> t(shape);
+  std::transform(numbers.begin(), numbers.end(), t.mutable_data(), [](From x) { return convert<T>(x); });
+  return detail::leaf(std::move(t), options);
+}
+template <Element T = float, Element From>
+Tensor<T> to_tensor(const std::vector<From>& numbers, const Shape& shape, LeafOptions options = {}) {
+  return to_tensor<T>(std::span<const From>(numbers), shape, options);
+}
+
+template <Element T = float>
+Tensor<T> full(const Shape& shape, double number, LeafOptions options = {}) { return detail::leaf(detail::filled(shape, convert<T>(number), Device::cpu), options); }
+template <Element T = float>
+Tensor<T> zeros(const Shape& shape, LeafOptions options = {}) { return full<T>(shape, 0, options); }
+template <Element T = float>
+Tensor<T> ones(const Shape& shape, LeafOptions options = {}) { return full<T>(shape, 1, options); }
+
+/// Numbers drawn evenly from [low, high), as np.random.uniform draws them after seed().
+template <Floating T = float>
+Tensor<T> uniform(const Shape& shape, double low = 0, double high = 1, LeafOptions options = {}) {
+  return detail::drawn<T>(shape, options, [=] { return low + (high - low) * random_uniform(); });
+}
+
+/// Numbers drawn from a normal distribution, as np.random.normal draws them after seed().
+template <Floating T = float>
+Tensor<T> normal(const Shape& shape, double mean = 0, double deviation = 1, LeafOptions options = {}) {
+  return detail::drawn<T>(shape, options, [=] { return mean + deviation * random_normal(); });
+}
+
+/// start, start + step, ... up to but without stop.   -> (ceil((stop - start) / step),)
+template <Element T = float>
+Tensor<T> arange(double start, double stop, double step = 1, LeafOptions options = {}) {
+  check(step != 0 && std::isfinite((stop - start) / step), "arange: from ", start, " to ", stop, " by ", step);
+  Index i = 0, n = static_cast<Index>((std::max)(0.0, std::ceil((stop - start) / step)));
+  return detail::drawn<T>(Shape{n}, options, [&] { return start + step * static_cast<double>(i++); });
+}
+
+/// Is every number of a as good as b's: |a - b| <= atol + rtol |b|, infinities equal, and NaN equal to NaN only if asked?
+template <Floating T>
+bool close_to(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) {
+  return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin(), [=](T left, T right) {
+    double x = convert<double>(left), y = convert<double>(right);
+    return x == y || std::abs(x - y) <= atol + rtol * std::abs(y) || (equal_nan && math::isnan(x) && math::isnan(y));
+  });
+}
+
+}
+}  // namespace tricycle

@@ -1,0 +1,244 @@
+// record(): all of autograd's interface. An op hands over its result and, for each argument, how its gradient is made.
+#pragma once
+#include <array>
+#include <tuple>
+#include "tricycle/kernel/each.hpp"
+#include "tricycle/tensor/tensor.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+template <class To, class From>
+struct Copy {
+  static constexpr bool wide = std::same_as<compute<To>, float> && std::same_as<compute<From>, float>;
+  Row<const From> x; Gather<To> y;
+  TRICYCLE_HD void operator()(auto i) const { y[i] = x[i]; }
+};
+template <class T>
+struct Fill {
+  T value; T* x;
+  TRICYCLE_HD void operator()(Index i) const { x[i] = value; }
+};
+
+template <Element T>
+Tensor<T> filled(const Shape& shape, T value, Device device) {
+  Tensor<T> t(shape, device);
+  kernel::each(device, t.size(), Fill<T>{value, t.mutable_data()});
+  return t;
+}
+
+}  // namespace detail
+
+/// Where the gradient of one argument is gathered. A back_fn either writes all of it through gather(), which says whether
+/// to overwrite or to add, or hands over a tensor that it has anyway. Empty when nobody wants this gradient.
+template <Floating T>
+class Sink {
+ public:
+  explicit Sink(AnyNode* node) : node_(static_cast<Node<T>*>(node)) {}
+  explicit operator bool() const { return node_ != nullptr; }
+
+  const Shape& shape() const { return node_->shape; }
+  Device device() const { return node_->device; }
+  /// Is there already something to add to?
+  bool adds() const { return node_->grad.has_value(); }
+
+  Gather<T> gather() {
+    bool add = adds();
+    if (!add) node_->grad.emplace(node_->shape, node_->device);
+    else if (!node_->grad->is_unique()) node_->grad = node_->grad->clone();
+    return {node_->grad->mutable_data(), add};
+  }
+
+  void take(const Tensor<T>& grad) {
+    check(grad.shape() == shape(), node_->name, ": a gradient of shape ", grad.shape(), " was made for an argument of shape ", shape());
+    if (!adds()) node_->grad = grad.detach();
+    else kernel::each(device(), grad.size(), detail::Copy<T, T>{{grad.data()}, gather()});
+  }
+
+ private:
+  Node<T>* node_;
+};
+
+/// {arg, back_fn}: `back_fn(grad, sink)` writes the gradient of `arg` into its sink, or `back_fn(grad)` returns it.
+template <Floating T>
+struct Edge {
+  std::shared_ptr<AnyNode> arg;
+  std::function<void(const Tensor<T>&, AnyNode*)> back_fn;
+
+  template <Floating U, class F>
+  Edge(const Tensor<U>& x, F f) {
+    if (!recording() || !x.node()) return;
+    arg = x.node();
+    if constexpr (std::is_invocable_v<F&, const Tensor<T>&, Sink<U>>)
+      back_fn = [f = std::move(f)](const Tensor<T>& grad, AnyNode* to) { f(grad, Sink<U>(to)); };
+    else
+      back_fn = [f = std::move(f)](const Tensor<T>& grad, AnyNode* to) { Sink<U>(to).take(f(grad)); };
+  }
+};
+
+/// One recorded operation: how its gradient goes on to its args, and the gradient gathered so far.
+template <Element T>
+struct Node final : AnyNode {
+  using Sinks = std::span<AnyNode* const>;
+  std::function<void(const Tensor<T>&, Sinks)> back;     // sends a gradient on to those of `args` whose sink is not null
+  std::optional<Tensor<T>> grad;
+
+  bool is_leaf() const override { return !back && !freed; }
+  const char* dtype() const override { return dtype_name<T>(); }
+  void drop_gradient() noexcept override { grad.reset(); }
+
+  void propagate(bool retain) override {
+    if (is_leaf() || !grad) return;                      // a leaf keeps its gradient
+    std::array<AnyNode*, 8> sinks{};
+    for (std::size_t i = 0; i < args.size(); ++i) sinks[i] = args[i].get();
+    back(*grad, Sinks(sinks.data(), args.size()));
+    grad.reset();
+    if (retain) return;
+    back = nullptr;                                      // frees the activations as the walk passes
+    freed = true;
+  }
+};
+
+/// back_fns()[i] of a tensor: sends a gradient of that tensor on to args()[i] alone.
+template <Element T>
+struct BackFn {
+  std::shared_ptr<Node<T>> node;
+  std::size_t i;
+
+  void operator()(const Tensor<T>& grad) const {
+    check(!node->freed, "back_fn: the graph of \"", node->name, "\" was freed by backward()");
+    NoGrad guard;
+    std::vector<AnyNode*> sinks(node->args.size());
+    sinks[i] = node->args[i].get();
+    if (sinks[i]) node->back(grad, sinks);
+  }
+  friend std::ostream& operator<<(std::ostream& out, const BackFn& f) { return out << "back_fn " << f.i << " of " << f.node->name; }
+};
+
+namespace detail {
+
+template <Floating T>
+std::shared_ptr<Node<T>> make_node(std::string_view name, const Shape& shape, Device device) {
+  auto node = std::allocate_shared<Node<T>>(memory::Allocator<Node<T>>{});
+  node->name = name;
+  node->shape = shape;
+  node->device = device;
+  return node;
+}
+
+inline bool any_wanted(std::initializer_list<const AnyNode*> args) {
+  return recording() && std::any_of(args.begin(), args.end(), [](auto* arg) { return arg != nullptr; });
+}
+
+}  // namespace detail
+
+/// `result`, remembering how it was made: record("mul", y, {{a, back_fn_of_a}, {b, back_fn_of_b}}).
+template <Floating T, std::size_t n>
+Tensor<T> record(std::string_view name, Tensor<T> result, Edge<std::type_identity_t<T>> (&&edges)[n]) {
+  if (std::none_of(edges, edges + n, [](auto& edge) { return edge.arg != nullptr; })) return result;
+  auto node = detail::make_node<T>(name, result.shape(), result.device());
+  std::array<std::function<void(const Tensor<T>&, AnyNode*)>, n> back_fns;
+  node->args.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    node->args.push_back(std::move(edges[i].arg));
+    back_fns[i] = std::move(edges[i].back_fn);
+  }
+  node->back = [back_fns = std::move(back_fns)](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
+    for (std::size_t i = 0; i < n; ++i)
+      if (sinks[i]) back_fns[i](grad, sinks[i]);
+  };
+  result.remember(std::move(node));
+  return result;
+}
+
+/// For gradients that are computed together: one joint back(grad, sink of a, sink of b, …) for all of `args`.
+template <Floating T, Floating... U, class F>
+Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const Tensor<U>&...> args, F back) {
+  return std::apply([&](auto&... arg) {
+    if (!detail::any_wanted({arg.node().get()...})) return result;
+    auto node = detail::make_node<T>(name, result.shape(), result.device());
+    node->args = {arg.node()...};
+    node->back = [back = std::move(back)](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
+      [&]<std::size_t... i>(std::index_sequence<i...>) { back(grad, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
+    };
+    result.remember(std::move(node));
+    return result;
+  }, args);
+}
+
+/// For ops with several results of one argument: `back(grads, sink)` gets the gradient of each, empty where none came.
+template <Floating T, class F>
+std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<T>> results, const Tensor<T>& x, F back) {
+  if (!detail::any_wanted({x.node().get()})) return results;
+  auto grads = std::make_shared<std::vector<std::optional<Tensor<T>>>>(results.size());
+  auto all = detail::make_node<T>(name, Shape{}, x.device());     // stands for the results together
+  all->args = {x.node()};
+  all->back = [grads, back = std::move(back)](const Tensor<T>&, typename Node<T>::Sinks sinks) {
+    back(*grads, Sink<T>(sinks[0]));
+    for (auto& grad : *grads) grad.reset();
+  };
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    auto node = detail::make_node<T>(name, results[i].shape(), x.device());
+    node->args = {all};
+    node->back = [grads, i](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
+      (*grads)[i] = grad;
+      static_cast<Node<T>*>(sinks[0])->grad = grad;      // any will do: it says that something came
+    };
+    results[i].remember(std::move(node));
+  }
+  return results;
+}
+
+// ---------------------------------------------------------------- the tensor's side of the tape
+
+template <Element T>
+Tensor<T>& Tensor<T>::require_grad() requires Floating<T> {
+  node_ = detail::make_node<T>("", shape_, device());
+  return *this;
+}
+
+template <Element T> std::string_view Tensor<T>::name() const { return node_ ? std::string_view(node_->name) : std::string_view(); }
+
+template <Element T>
+std::vector<std::shared_ptr<const AnyNode>> Tensor<T>::args() const {
+  if (!node_) return {};
+  return {node_->args.begin(), node_->args.end()};
+}
+
+template <Element T>
+std::vector<BackFn<T>> Tensor<T>::back_fns() const {
+  std::vector<BackFn<T>> fns;
+  for (std::size_t i = 0; node_ && i < node_->args.size(); ++i) fns.push_back({node_, i});
+  return fns;
+}
+
+template <Element T> bool Tensor<T>::has_grad() const { return node_ && node_->grad; }
+
+template <Element T>
+const Tensor<T>& Tensor<T>::grad() const {
+  check(has_grad(), "grad: no backward() has reached this tensor of shape ", shape_);
+  return *node_->grad;
+}
+
+template <Element T>
+void Tensor<T>::zero_grad() {
+  if (node_) node_->grad.reset();
+}
+
+template <Element T>
+void Tensor<T>::backward(BackwardOptions options) const requires Floating<T> {
+  backward(detail::filled(shape_, T(1), device()), options);
+}
+
+template <Element T>
+void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const requires Floating<T> {
+  check(node_ != nullptr, "backward: nothing was recorded for this tensor of shape ", shape_);
+  check(grad.shape() == shape_, "backward: a gradient of shape ", grad.shape(), " for a tensor of shape ", shape_);
+  NoGrad guard;
+  Sink<T>(node_.get()).take(grad);
+  walk_back(node_, options.retain_graph);
+}
+
+}
+}  // namespace tricycle

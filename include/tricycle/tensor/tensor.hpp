@@ -1,0 +1,157 @@
+// Tensor: an n-dimensional grid of numbers that remembers how it was made.
+#pragma once
+#include <algorithm>
+#include <optional>
+#include <span>
+#include "tricycle/core/storage.hpp"
+#include "tricycle/tensor/tape.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+template <Element T> struct Node;
+template <Element T> struct BackFn;
+
+/// May gradients flow to a tensor that the user makes?
+struct LeafOptions { bool requires_grad = true; };
+
+/// How backward() treats the graph when it is done.
+struct BackwardOptions { bool retain_graph = false; };
+
+/// Contiguous row-major numbers on a device plus, maybe, a memory of how they were made. A handle: copying it shares
+/// both. Floating tensors take part in the tape; integer and bool tensors are data.
+template <Element T>
+class Tensor {
+ public:
+  using value_type = T;
+
+  /// Uninitialised and without a history: what kernels write into.
+  explicit Tensor(Shape shape, Device device = Device::cpu) : shape_(shape), storage_(make_storage<T>(shape.size(), device)) {}
+
+  const Shape& shape() const { return shape_; }
+  Index size() const { return shape_.size(); }
+  int rank() const { return shape_.rank(); }
+  Device device() const { return storage_->device(); }
+
+  const T* data() const { return storage_->data() + offset_; }
+
+  /// The numbers, to be written in place. A gradient that still needs the old ones throws when its turn comes.
+  T* mutable_data() {
+    ++storage_->version;
+    return storage_->data() + offset_;
+  }
+  std::uint64_t version() const { return storage_->version; }
+  std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
+  std::vector<T> to_vector() const { return {data(), data() + size()}; }
+
+  /// The one number of a tensor of size 1. Throws for any other size.
+  T item() const {
+    check(size() == 1, "item: shape ", shape_, " does not hold exactly one number");
+    return *data();
+  }
+
+  /// The number at an index per axis; negative ones count from the end. Throws when out of range.
+  template <std::integral... I>
+  T at(I... index) const {
+    check(sizeof...(I) == static_cast<std::size_t>(rank()), "at: ", sizeof...(I), " indices for shape ", shape_);
+    Index where = 0;
+    int axis = 0;
+    ((where = where * shape_[axis] + checked_index(static_cast<Index>(index), axis), ++axis), ...);
+    return data()[where];
+  }
+
+  // ------------------------------------------------------------ the tape
+
+  const std::shared_ptr<Node<T>>& node() const { return node_; }
+  bool requires_grad() const { return node_ != nullptr; }
+
+  /// Make this a leaf whose gradient is wanted.
+  Tensor& require_grad() requires Floating<T>;
+
+  /// The same numbers without the history.
+  Tensor detach() const {
+    Tensor t = *this;
+    t.node_ = nullptr;
+    return t;
+  }
+
+  /// A copy of the numbers, without the history.
+  Tensor clone() const {
+    Tensor t(shape_, device());
+    std::copy_n(data(), size(), t.mutable_data());
+    return t;
+  }
+
+  /// The name of the op that made it; empty for leaves and constants.
+  std::string_view name() const;
+
+  /// What it was computed from, one entry an argument; null where an argument has no gradient.
+  std::vector<std::shared_ptr<const AnyNode>> args() const;
+
+  /// For each of args(), the function that turns a gradient of this tensor into one of that argument.
+  std::vector<BackFn<T>> back_fns() const;
+
+  bool has_grad() const;
+  /// What backward() gathered here. Throws when there is nothing yet.
+  const Tensor& grad() const;
+  void zero_grad();
+
+  /// Put d(this)/dx into x.grad() for every leaf x that this was computed from, seeded with ones or with `grad`.
+  /// Gradients add up in the leaves over several calls. Throws when nothing was recorded, when the graph was freed by an
+  /// earlier call, and when a number that a gradient needs was overwritten.
+  void backward(BackwardOptions options = {}) const requires Floating<T>;
+  void backward(const Tensor& grad, BackwardOptions options = {}) const requires Floating<T>;
+
+  // ------------------------------------------------------------ the same storage, seen otherwise (op/layout.hpp)
+
+  /// The same numbers with another shape of the same size; one extent may be -1 and is worked out.
+  Tensor reshape(std::initializer_list<Index> extents) const;
+  Tensor reshape(const Shape& to) const;
+
+  /// The same numbers under another shape from element `offset` on, without a history. For ops.
+  Tensor view(Shape shape, Index offset = 0) const {
+    Tensor t = detach();
+    t.shape_ = shape;
+    t.offset_ += offset;
+    return t;
+  }
+  /// Is this the only tensor that sees its storage? Then a gradient may be added to in place.
+  bool is_unique() const { return storage_.use_count() == 1; }
+
+  /// For record() alone: give the tensor its history.
+  void remember(std::shared_ptr<Node<T>> node) { node_ = std::move(node); }
+
+ private:
+  Index checked_index(Index i, int axis) const {
+    Index n = shape_[axis];
+    check(i >= -n && i < n, "at: index ", i, " is out of range for axis ", axis, " of ", shape_);
+    return i < 0 ? i + n : i;
+  }
+
+  Shape shape_;
+  std::shared_ptr<Storage<T>> storage_;
+  Index offset_ = 0;
+  std::shared_ptr<Node<T>> node_;                        // null: a constant
+};
+
+/// A tensor that a back_fn needs later: its numbers as they are now, without their history. Throws if they have been
+/// overwritten when they are wanted.
+template <Element T>
+class Saved {
+ public:
+  explicit Saved(const Tensor<T>& x) : tensor_(x.detach()), version_(x.version()) {}
+
+  const Tensor<T>& operator*() const {
+    check(tensor_.version() == version_, "backward: a tensor of shape ", tensor_.shape(), " that a gradient needs was overwritten in place after it was used");
+    return tensor_;
+  }
+  const T* data() const { return (**this).data(); }
+
+ private:
+  Tensor<T> tensor_;
+  std::uint64_t version_;
+};
+
+}
+}  // namespace tricycle
+#include "tricycle/tensor/record.hpp"

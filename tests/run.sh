@@ -1,0 +1,39 @@
+#!/bin/sh
+# Install what is missing, build the tests and run them: the fast ones first, then the slow ones, then what is built
+# otherwise (clang, sanitizers, CUDA, users' projects). CTest's summary of them all is the last thing printed.
+#   tests/run.sh             everything, some 15 minutes on two cores the first time
+#   tests/run.sh fast        what takes seconds once it is built
+#   tests/run.sh NAME        one other build: native, debug, clang, asan-ubsan or tsan
+set -eu
+cd "$(dirname "$0")/.."
+exec </dev/null
+what=${1:-everything}
+
+cores=$(getconf _NPROCESSORS_ONLN)
+export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$cores}"
+
+needed="compiler cmake ninja eigen catch2 ccache"
+case $what in
+  fast) needed="$needed python" ;;
+  everything) needed="$needed python clang asan ubsan tsan" ;;
+  clang) needed="$needed clang" ;;
+esac
+echo "== looking for what the tests need: $needed"
+# shellcheck disable=SC2086  # a list of words
+sh cmake/install_dependencies.sh $needed
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+fi
+
+case $what in
+  everything) preset=tests ;;
+  fast) preset=fast ;;
+  *) echo "== building and running the preset $what" && exec cmake --workflow --preset "$what" ;;
+esac
+
+echo "== configuring"
+cmake --preset tests
+echo "== building the tests and the examples"
+cmake --build --preset tests
+echo "== running: $what"
+exec ctest --preset "$preset"
