@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install those of the named things that this machine lacks, through its package manager, as root or with sudo.
-#   cmake/install_dependencies.sh compiler cmake ninja eigen catch2 clang ccache python
+#   cmake/install_dependencies.sh compiler cmake ninja eigen catch2 ccache python clang
 # Without a compiler, CMake or Ninja nothing can be built: that ends with status 1. CMake fetches Eigen and Catch2 itself
 # where no package has them, and without the others some tests are skipped by name. Tried on Debian; the other columns
 # are those systems' own package names.
@@ -11,19 +11,26 @@ package() {
   awk -v thing="$1" -v manager="$manager" '
     NR == 1 { for (i = 2; i <= NF; ++i) if ($i == manager) column = i }
     $1 == thing && $column != "-" { print " " $column }' <<TABLE
-thing       apt-get        dnf           pacman  apk       zypper        brew
-compiler    g++            gcc-c++       gcc     g++       gcc-c++       gcc
-cmake       cmake          cmake         cmake   cmake     cmake         cmake
-ninja       ninja-build    ninja-build   ninja   samurai   ninja         ninja
-eigen       libeigen3-dev  eigen3-devel  eigen   eigen-dev eigen3-devel  eigen
-catch2      catch2         catch-devel   catch2  catch2-3  Catch2-devel  catch2
-clang       clang          clang         clang   clang     clang         llvm
-ccache      ccache         ccache        ccache  ccache    ccache        ccache
-python      python3        python3       python  python3   python3       python
-asan        -              libasan       -       -         -             -
-ubsan       -              libubsan      -       -         -             -
-tsan        -              libtsan       -       -         -             -
+thing     apt-get          dnf           pacman       apk          zypper        brew
+compiler  g++              gcc-c++       gcc          g++          gcc-c++       gcc
+cmake     cmake            cmake         cmake        cmake        cmake         cmake
+ninja     ninja-build      ninja-build   ninja        samurai      ninja         ninja
+eigen     libeigen3-dev    eigen3-devel  eigen        eigen-dev    eigen3-devel  eigen
+catch2    catch2           catch-devel   catch2       catch2-3     Catch2-devel  catch2
+clang     clang            clang         clang        clang        clang         llvm
+ccache    ccache           ccache        ccache       ccache       ccache        ccache
+python    python3          python3       python       python3      python3       python
+asan      -                libasan       -            -            -             -
+ubsan     -                libubsan      -            -            -             -
+tsan      -                libtsan       -            -            -             -
+fuzzer    libclang-rt-dev  compiler-rt   compiler-rt  compiler-rt  -             -
 TABLE
+}
+
+# Is any of these files there?
+exists() {
+  for file in "$@"; do if [ -e "$file" ]; then return; fi; done
+  return 1
 }
 
 # Is the thing there?
@@ -32,13 +39,35 @@ has() {
     compiler) command -v c++ || command -v g++ || command -v clang++ ;;
     clang) command -v clang++ ;;
     python) command -v python3 ;;
-    eigen) found include/eigen3/Eigen/Core ;;
-    catch2) found include/catch2/catch.hpp || found include/catch2/catch_all.hpp ;;
-    asan | ubsan | tsan) ls /usr/lib*/lib"$1".so* /usr/lib*/gcc/*/*/lib"$1".so* ;;
+    eigen) exists /usr/include/eigen3 /usr/local/include/eigen3 /opt/homebrew/include/eigen3 ;;
+    catch2) exists /usr/include/catch2 /usr/local/include/catch2 /opt/homebrew/include/catch2 ;;
+    asan | ubsan | tsan) exists /usr/lib*/lib"$1".* /usr/lib*/gcc/*/*/lib"$1".* ;;
+    fuzzer) exists /usr/lib*/clang/*/lib/*/*fuzzer* /usr/lib*/llvm*/lib/clang/*/lib/*/*fuzzer* ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }
-found() { [ -e "/usr/$1" ] || [ -e "/usr/local/$1" ] || [ -e "/opt/homebrew/$1" ]; }
+
+# Install packages with the package manager.
+install() {
+  case $manager in
+    apt-get) $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" ;;
+    dnf) $as_root dnf -q install -y "$@" ;;
+    pacman) $as_root pacman -S --noconfirm --needed "$@" ;;
+    apk) $as_root apk add -q "$@" ;;
+    zypper) $as_root zypper -nq install "$@" ;;
+    brew) brew install -q "$@" ;;
+  esac
+}
+
+# Install packages, one by one if that fails for all: a name that this system does not know must not keep out the others.
+install_all() {
+  case $manager in
+    apt-get) $as_root apt-get -qq update ;;
+    pacman) $as_root pacman -Sy ;;
+    apk) $as_root apk update ;;
+  esac
+  install "$@" || for package in "$@"; do install "$package"; done
+}
 
 missing=
 for thing in "$@"; do has "$thing" || missing="$missing $thing"; done
@@ -66,14 +95,7 @@ if [ -n "$missing" ]; then
   elif [ -n "$packages" ]; then
     echo "installing with $manager:$packages"
     log=$(mktemp)
-    case $manager in
-      apt-get) $as_root apt-get -qq update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $packages ;;
-      dnf) $as_root dnf -q install -y $packages ;;
-      pacman) $as_root pacman -Sy --noconfirm --needed $packages ;;
-      apk) $as_root apk add -q $packages ;;
-      zypper) $as_root zypper -nq install $packages ;;
-      brew) brew install -q $packages ;;
-    esac >"$log" 2>&1 || { echo "$manager could not install all of it:" && tail -n 5 "$log"; }
+    install_all $packages >"$log" 2>&1 || { echo "$manager could not install all of it:" && tail -n 5 "$log"; }
     rm -f "$log"
   fi
 fi

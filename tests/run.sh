@@ -15,8 +15,8 @@ export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$cores}"
 needed="compiler cmake ninja eigen catch2 ccache"
 case $what in
   fast) needed="$needed python" ;;
-  everything) needed="$needed python clang asan ubsan tsan" ;;
-  clang) needed="$needed clang" ;;
+  everything) needed="$needed python asan ubsan tsan clang fuzzer" ;;
+  clang) needed="$needed clang fuzzer" ;;
 esac
 echo "== looking for what the tests need: $needed"
 # shellcheck disable=SC2086  # a list of words

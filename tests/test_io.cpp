@@ -202,7 +202,8 @@ TEST_CASE("safetensors: cut anywhere it is refused", "[safetensors]") {
   std::string whole = golden();
   REQUIRE(refusal_of(whole).empty());
   for (std::size_t n = 0; n < whole.size(); ++n) REQUIRE_FALSE(refusal_of(whole.substr(0, n)).empty());
-  REQUIRE(refusal_of(whole + 'x') == "safetensors: m: the bytes from " + std::to_string(whole.size()) + " to " + std::to_string(whole.size() + 1) + " belong to no tensor");
+  std::string from = std::to_string(whole.size()), to = std::to_string(whole.size() + 1);
+  REQUIRE(refusal_of(whole + 'x') == "safetensors: m: the bytes from " + from + " to " + to + " belong to no tensor");
 }
 
 TEST_CASE("safetensors: a flipped bit is refused, or changes only a name, a type of the same width or text", "[safetensors]") {
@@ -249,7 +250,8 @@ TEST_CASE("safetensors: what is wrong is named with its byte or tensor", "[safet
   REQUIRE(refusal_of_w(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"order":"F")", 8) == w + "json: key \"order\" is unknown");
 
   auto pair = [](const char* second, std::size_t data) {
-    return refusal_of(file_of(std::string(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":)") + second + "}}", data));
+    std::string a = R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":)";
+    return refusal_of(file_of(a + second + "}}", data));
   };
   REQUIRE(pair("[4,8]", 8).empty());
   REQUIRE(pair("[5,9]", 9) == "safetensors: m: tensor \"b\" begins at byte 118, not 117: it leaves a hole before it");

@@ -65,9 +65,11 @@ TEST_CASE("json: what the grammar does not allow is refused with its byte", "[js
     REQUIRE(refusal_of(half).find("half a surrogate pair at byte") != std::string::npos);
   }
   // A lone continuation, overlong forms, a surrogate, past U+10FFFF, cut short.
-  for (const char* bytes : {"\x80", "\xff", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82"}) {
-    at("\"" + std::string(bytes), "no UTF-8", 1);
-    at("\"" + std::string(bytes) + "\"", "no UTF-8", 1);
+  for (const char* bytes : {"\x80", "\xff", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82"}) {
+    std::string text = "\"";
+    at(text += bytes, "no UTF-8", 1);
+    at(text += '"', "no UTF-8", 1);
   }
   at(std::string(200'000, '['), "more than 128 levels", 129);
 }
@@ -130,7 +132,9 @@ TEST_CASE("json: members are read as what they are, and named when they are some
 }
 
 TEST_CASE("json: values are made and written", "[json]") {
-  Json json = Json::object({{"step", 250}, {"val_loss", 1.9075f}, {"sizes", Json::Array{1, "two", Json()}}, {"part", Json::object({{"x", true}})}, {"none", Json::object()}});
+  Json part = Json::object({{"x", true}});
+  Json::Array sizes{1, "two", Json()};
+  Json json = Json::object({{"step", 250}, {"val_loss", 1.9075f}, {"sizes", sizes}, {"part", part}, {"none", Json::object()}});
   REQUIRE(json.dump() == R"({"step":250,"val_loss":1.9075,"sizes":[1,"two",null],"part":{"x":true},"none":{}})");
   REQUIRE(json.dump(2) == "{\n  \"step\": 250,\n  \"val_loss\": 1.9075,\n  \"sizes\": [1, \"two\", null],\n  \"part\": {\n    \"x\": true\n  },\n  \"none\": {}\n}");
   REQUIRE(again(json.dump(2)) == json.dump());

@@ -15,6 +15,7 @@
 #include "tricycle/train/scheduler.hpp"
 #include "tricycle/train/dataset.hpp"
 #include "tricycle/train/tokeniser.hpp"
+#include "tricycle/train/configs.hpp"
 #include "tricycle/train/checkpoint.hpp"
 #include "tricycle/train/generate.hpp"
 #include "tricycle/train/progress.hpp"

@@ -84,19 +84,18 @@ template <class P> TRICYCLE_HD P exp(P x) {
 /// x = 2^n (1 + r), 1 + r between sqrt(1/2) and sqrt(2); log(1 + r) = r - r^2 / 2 + r^3 p(r). (Cephes' scheme.)
 template <class P> TRICYCLE_HD P log(P x) {
   constexpr std::int32_t sqrt_half = 0x3f3504f3, smallest_normal = 0x00800000;
-  auto denormal = bits(x) < smallest_normal;
-  Ints<P> b = tricycle::detail::choose(denormal, bits(x * P(33554432.f)), bits(x)) - sqrt_half;      // 2^25
+  P a = abs(x);
+  auto denormal = bits(a) < smallest_normal;
+  Ints<P> b = tricycle::detail::choose(denormal, bits(a * P(0x1p25f)), bits(a)) - sqrt_half;
   P n = to_float<P>((b >> 23) - (denormal & 25));
-  P r = from_bits<P>((b & 0x007fffff) + sqrt_half) - P(1.f);
+  P r = from_bits<P>((b & 0x007fffff) + sqrt_half) - P(1.f), rr = r * r;
   P p = horner(r, 0.0663846657f, -0.115513638f, 0.118930563f, -0.124294996f, 0.142207935f, -0.166667879f, 0.200020447f, -0.250000268f, 0.333333135f);
-  P rr = r * r;
   P low = mad(n, P(-2.12194440e-4f), fence(rr * r * p));
   P y = mad(n, P(0.693359375f), fence(r + fence(mad(rr, P(-0.5f), low))));
 
-  auto positive = bits(x) > 0, zero = (bits(x) & magnitude) == 0;
-  auto special = tricycle::detail::choose(zero, ~magnitude | Ints<P>{} | infinity, Ints<P>{} | nan);
-  Ints<P> checked = tricycle::detail::choose(positive, bits(y), special);
-  return from_bits<P>(tricycle::detail::choose((bits(x) & magnitude) >= infinity && positive, bits(x), checked));
+  Ints<P> pole = Ints<P>{} + (infinity | ~magnitude), of_negative = Ints<P>{} + nan;
+  Ints<P> checked = tricycle::detail::choose(bits(x) > 0, bits(y), tricycle::detail::choose(bits(a) == 0, pole, of_negative));
+  return from_bits<P>(tricycle::detail::choose(((bits(x) >= infinity) | (bits(a) > infinity)), bits(x), checked));
 }
 
 /// h / (1 + h), h = (e^2|x| - 1) / 2, which loses nothing near 0.
@@ -191,11 +190,21 @@ TRICYCLE_HD R choose_by_type(R x, Exact exact, Fast fast) {
   }
 }
 
-template <class R> TRICYCLE_HD R exp(R x) { return choose_by_type(x, [](auto v) { return std::exp(v); }, [](auto v) { return polynomial::exp(v); }); }
-template <class R> TRICYCLE_HD R log(R x) { return choose_by_type(x, [](auto v) { return std::log(v); }, [](auto v) { return polynomial::log(v); }); }
-template <class R> TRICYCLE_HD R tanh(R x) { return choose_by_type(x, [](auto v) { return std::tanh(v); }, [](auto v) { return polynomial::tanh(v); }); }
-template <class R> TRICYCLE_HD R erf(R x) { return choose_by_type(x, [](auto v) { return std::erf(v); }, [](auto v) { return polynomial::erf(v); }); }
-template <class R> TRICYCLE_HD R sqrt(R x) { return choose_by_type(x, [](auto v) { return std::sqrt(v); }, [](auto v) { return polynomial::sqrt(v); }); }
+template <class R> TRICYCLE_HD R exp(R x) {
+  return choose_by_type(x, [](auto v) { return std::exp(v); }, [](auto v) { return polynomial::exp(v); });
+}
+template <class R> TRICYCLE_HD R log(R x) {
+  return choose_by_type(x, [](auto v) { return std::log(v); }, [](auto v) { return polynomial::log(v); });
+}
+template <class R> TRICYCLE_HD R tanh(R x) {
+  return choose_by_type(x, [](auto v) { return std::tanh(v); }, [](auto v) { return polynomial::tanh(v); });
+}
+template <class R> TRICYCLE_HD R erf(R x) {
+  return choose_by_type(x, [](auto v) { return std::erf(v); }, [](auto v) { return polynomial::erf(v); });
+}
+template <class R> TRICYCLE_HD R sqrt(R x) {
+  return choose_by_type(x, [](auto v) { return std::sqrt(v); }, [](auto v) { return polynomial::sqrt(v); });
+}
 
 template <class R> TRICYCLE_HD R sin(R x) {
   auto exact = [](auto v) { return std::sin(v); };

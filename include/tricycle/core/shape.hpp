@@ -49,7 +49,7 @@ class Shape {
     Index n = 1;
     for (int i = first; i < last; ++i) {
       Index extent = extent_[static_cast<std::size_t>(i)];
-      check(extent == 0 || n <= std::numeric_limits<Index>::max() / extent, "shape: ", *this, " has more elements than 64 bits can count");
+      check(extent == 0 || n <= (std::numeric_limits<Index>::max)() / extent, "shape: ", *this, " has more elements than 64 bits can count");
       n *= extent;
     }
     return n;

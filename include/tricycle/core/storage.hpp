@@ -9,41 +9,36 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
+/// Made by make_storage() alone, which leaves room for the numbers behind it: at the next aligned address.
 template <Element T>
 class Storage {
  public:
-  /// `size` uninitialised numbers. Throws when they cannot be had.
-  Storage(Index size, Device device) : size_(size), device_(device) {
-    check(device == Device::cpu, "storage: ", device, " was asked for, but this version computes on the CPU only");
-    check(size <= std::numeric_limits<Index>::max() / Index{sizeof(T)}, "storage: ", size, " numbers of ", sizeof(T), " bytes are more than memory can address");
-    try {
-      data_ = static_cast<T*>(memory::allocate(bytes()));
-    } catch (const std::bad_alloc&) {
-      fail("storage: out of memory: ", bytes(), " bytes were asked for");
-    }
-  }
-  ~Storage() { memory::release(data_, bytes()); }
+  explicit Storage(Device device) : data_(reinterpret_cast<T*>(memory::aligned(reinterpret_cast<std::uintptr_t>(this + 1)))), device_(device) {}
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
   T* data() const { return data_; }
-  Index size() const { return size_; }
   Device device() const { return device_; }
 
   /// Raised by every in-place write, so that a gradient can tell that the numbers it needs are gone.
   std::uint64_t version = 0;
 
  private:
-  std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
-
-  T* data_ = nullptr;
-  Index size_;
+  T* data_;
   Device device_;
 };
 
+/// `size` uninitialised numbers. Throws when they cannot be had.
 template <Element T>
 std::shared_ptr<Storage<T>> make_storage(Index size, Device device) {
-  return std::allocate_shared<Storage<T>>(memory::Allocator<Storage<T>>{}, size, device);
+  check(device == Device::cpu, "storage: ", device, " was asked for, but this version computes on the CPU only");
+  check(size <= (std::numeric_limits<Index>::max)() / Index{sizeof(T)}, "storage: ", size, " numbers of ", sizeof(T), " bytes are more than memory can address");
+  std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
+  try {
+    return std::allocate_shared<Storage<T>>(memory::RoomyAllocator<Storage<T>>(bytes), device);
+  } catch (const std::bad_alloc&) {
+    fail("storage: out of memory: ", bytes, " bytes were asked for");
+  }
 }
 
 }

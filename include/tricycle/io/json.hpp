@@ -87,19 +87,25 @@ class JsonReader {
   std::string string() {
     std::string out;
     ++at_;
-    while (!take('"')) {
+    while (true) {
+      std::size_t run = at_;
+      while (!at_end() && is_plain(text_[at_])) ++at_;
+      out.append(text_, run, at_ - run);
       if (at_end()) refuse("the text ends in a string");
-      if (static_cast<unsigned char>(text_[at_]) < 0x20) refuse("a control character in a string");
-      if (take('\\')) {
-        escape(out);
-        continue;
-      }
-      std::size_t bytes = utf8::read(text_, at_).bytes;
-      if (bytes == 0) refuse("no UTF-8");
-      out.append(text_, at_, bytes);
-      at_ += bytes;
+      if (take('"')) return out;
+      if (take('\\')) escape(out);
+      else if (static_cast<unsigned char>(text_[at_]) < 0x20) refuse("a control character in a string");
+      else character(out);
     }
-    return out;
+  }
+
+  static bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
+  void character(std::string& out) {
+    std::size_t bytes = utf8::read(text_, at_).bytes;
+    if (bytes == 0) refuse("no UTF-8");
+    out.append(text_, at_, bytes);
+    at_ += bytes;
   }
 
   void escape(std::string& out) {

@@ -91,6 +91,7 @@ class SafeTensorsFile {
     check_cover(data_at);
   }
 
+  const std::string& name() const { return name_; }
   const std::vector<SafeTensor>& all() const { return tensors_; }
   const Json::Object& metadata() const { return metadata_.as<Json::Object>(); }     // its values are strings
 
@@ -192,7 +193,8 @@ inline void save_safetensors(const std::string& path, std::span<const SafeTensor
       return bytes;
     });
     Json::Array shape(tensor->shape.begin(), tensor->shape.end());
-    members.emplace_back(tensor->name, Json::object({{"dtype", tensor->dtype}, {"shape", shape}, {"data_offsets", Json::Array{offset, end}}}));
+    Json::Array offsets{offset, end};
+    members.emplace_back(tensor->name, Json::object({{"dtype", tensor->dtype}, {"shape", shape}, {"data_offsets", offsets}}));
     offset = end;
   }
   std::string text = safetensors::within(path, "header", [&] { return Json::object(std::move(members)).dump(); });

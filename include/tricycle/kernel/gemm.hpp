@@ -39,8 +39,8 @@ namespace detail {
 template <class T>
 class Scratch {
  public:
-  explicit Scratch(Index size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)), data_(static_cast<T*>(memory::allocate(bytes_))) {}
-  ~Scratch() { memory::release(data_, bytes_); }
+  explicit Scratch(Index size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)), data_(bytes_ ? static_cast<T*>(memory::allocate(bytes_)) : nullptr) {}
+  ~Scratch() { if (data_) memory::release(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   T* data() const { return data_; }
@@ -81,22 +81,26 @@ struct Block {
 /// A product whose big operand is read once and as it lies: B, with at most four rows of A.
 template <class T, class C>
 void thin_product(const Block<T, C>& x) {
-  Index a_row = split((std::min)(x.k, 4 * depth), micro::wide) * micro::wide, c_row = split(x.n, micro::wide) * micro::wide;
+  const bool by_dots = x.sb.row == 1;
+  const Index most = by_dots ? 64 * micro::wide : depth;      // numbers summed in a row, in each lane or in all
+  Index a_row = split((std::min)(x.k, most), micro::wide) * micro::wide, c_row = split(x.n, micro::wide) * micro::wide;
   Index m = x.m == 3 ? 4 : x.m;             // 1, 2 and 4 rows are enough to compile
-  Scratch<float> a(m * a_row), c(m * c_row);
+  Scratch<float> a(m * a_row), part(m * c_row), c(m * c_row);
   std::fill_n(a.data(), m * a_row, 0.0f);
   std::fill_n(c.data(), m * c_row, 0.0f);
   for (Index p = 0; p < x.k; p += a_row) {
     Index k = (std::min)(x.k - p, a_row);
     for (Index i = 0; i < x.m; ++i)
       for (Index q = 0; q < a_row; ++q) a.data()[i * a_row + q] = q < k ? static_cast<float>(x.a[i * x.sa.row + (p + q) * x.sa.column]) : 0;
+    std::fill_n(part.data(), m * c_row, 0.0f);
     auto rows = [&](auto M) {
-      if (x.sb.row == 1) micro::dots<M()>(x.n, k, a.data(), a_row, x.b + p, x.sb.column, c.data(), c_row);
-      else micro::sums<M()>(x.n, k, a.data(), a_row, x.b + p * x.sb.row, x.sb.row, c.data(), c_row);
+      if (by_dots) micro::dots<M()>(x.n, k, a.data(), a_row, x.b + p, x.sb.column, part.data(), c_row);
+      else micro::sums<M()>(x.n, k, a.data(), a_row, x.b + p * x.sb.row, x.sb.row, part.data(), c_row);
     };
     if (m == 1) rows(std::integral_constant<int, 1>{});
     else if (m == 2) rows(std::integral_constant<int, 2>{});
     else rows(std::integral_constant<int, 4>{});
+    for (Index i = 0; i < m * c_row; ++i) c.data()[i] += part.data()[i];
   }
   x.write(c.data(), c_row);
 }
@@ -127,6 +131,7 @@ void packed_product(Block<T, C> x) {
   Index panels = split(x.n, micro::panel), k_most = (std::min)(x.k, depth);
   Index padded = panels * micro::panel;
   Scratch<float> b_panels(k_most * (pack_b ? padded : micro::panel)), a_tile(!pack_a ? 0 : micro::tallest * k_most), c_block(direct ? 0 : x.m * padded);
+  alignas(64) float edge[micro::tallest * micro::panel];      // a tile that C has not all the columns of
   float* c = c_block.data();
   Index c_row = padded;
   if constexpr (std::is_same_v<C, float>) if (direct) c = x.c, c_row = x.sc.row;
@@ -156,7 +161,14 @@ void packed_product(Block<T, C> x) {
         const float* tile_b = b_panels.data() + (pack_b ? j * k * micro::panel : 0);
         Index b_row = micro::panel;
         if constexpr (in_place) if (!pack_b && columns == micro::panel) tile_b = b + j * micro::panel, b_row = x.sb.row;
-        micro::tile<R>(k, tile_a, a_row, a_column, tile_b, b_row, c + i * c_row + j * micro::panel, c_row, direct ? columns : micro::panel, add);
+        float* to = c + i * c_row + j * micro::panel;
+        if (columns == micro::panel || !direct) {
+          micro::tile<R>(k, tile_a, a_row, a_column, tile_b, b_row, to, c_row, add);
+        } else {
+          micro::tile<R>(k, tile_a, a_row, a_column, tile_b, b_row, edge, micro::panel, false);
+          for (Index r = 0; r < R; ++r)
+            for (Index q = 0; q < columns; ++q) to[r * c_row + q] = (add ? to[r * c_row + q] : 0) + edge[r * micro::panel + q];
+        }
       }
     });
   }
@@ -247,7 +259,7 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
   auto width = [&] { return split(x.n, columns); };
   auto work = [&] { return double(height()) * double(width()) * double(x.k); };
   while (work() > target) {
-    if (width() >= 2 * micro::panel && (x.sb.column != 1 || 2 * width() >= height())) columns *= 2;
+    if (width() >= (thin && x.sb.row != 1 ? 2048 : 2 * micro::panel) && (x.sb.column != 1 || 2 * width() >= height())) columns *= 2;
     else if (height() >= 8 * micro::tallest) rows *= 2;
     else break;
   }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
@@ -78,42 +79,36 @@ inline Four load_four(const bf16* from) {
   return (Four)(__builtin_convertvector(x, Words) << 16);
 }
 
+/// f(0), f(1) ... f(N - 1), with numbers that the compiler knows: arrays indexed by them stay in registers. (Clang has to
+/// be told to inline it; a pragma would do as well, but nvcc knows none.)
+template <int N>
+__attribute__((always_inline)) inline void unrolled(auto&& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) { (f(std::integral_constant<int, I>{}), ...); }(std::make_integer_sequence<int, N>{});
+}
+
 /// C (R, panel) = or += A (R, k) B (k, panel). A is read a number at a time, so its strides are free; of B and C the
 /// columns are neighbours. Each element is summed over p in order, whatever R is: how rows are cut into tiles shows nowhere.
-/// Only the first `columns` columns of C are written.
 template <int R>
-void tile(Index k, const float* a, Index a_row, Index a_column, const float* b, Index b_row, float* c, Index c_row, Index columns, bool add) {
+void tile(Index k, const float* a, Index a_row, Index a_column, const float* b, Index b_row, float* c, Index c_row, bool add) {
   constexpr int groups = (R + 2) / 3;       // a group of three rows needs one pointer, by x86's [a + {0, 1, 2} * row]
   const float* rows[groups];
   for (int g = 0; g < groups; ++g) rows[g] = a + 3 * g * a_row;
   Wide sum[R][2] = {};
   for (Index p = 0; p < k; ++p) {
     Wide b0 = load(b), b1 = load(b + wide);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
+    unrolled<R>([&](auto r) __attribute__((always_inline)) {
       Wide x = splat(rows[r / 3][r % 3 * a_row]);
       sum[r][0] = multiply_add(x, b0, sum[r][0]);
       sum[r][1] = multiply_add(x, b1, sum[r][1]);
-    }
-#pragma GCC unroll 16
-    for (int g = 0; g < groups; ++g) rows[g] += a_column;
+    });
+    unrolled<groups>([&](auto g) __attribute__((always_inline)) { rows[g] += a_column; });
     b += b_row;
   }
-  if (columns == panel) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r, c += c_row) {
-      store(c, add ? load(c) + sum[r][0] : sum[r][0]);
-      store(c + wide, add ? load(c + wide) + sum[r][1] : sum[r][1]);
-    }
-  } else {
-    float row[panel];
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r, c += c_row) {
-      store(row, sum[r][0]);
-      store(row + wide, sum[r][1]);
-      for (Index j = 0; j < columns; ++j) c[j] = add ? c[j] + row[j] : row[j];
-    }
-  }
+  unrolled<R>([&](auto r) __attribute__((always_inline)) {
+    float* to = c + r * c_row;
+    store(to, add ? load(to) + sum[r][0] : sum[r][0]);
+    store(to + wide, add ? load(to + wide) + sum[r][1] : sum[r][1]);
+  });
 }
 
 /// Rows become columns.
@@ -146,14 +141,11 @@ void dots(Index n, Index k, const float* a, Index a_row, const T* b, Index b_col
     const T* from = b + j * b_column;
     auto step = [&](Index p, auto load_b) {
       Wide x[J];
-#pragma GCC unroll 4
-      for (int q = 0; q < J; ++q) x[q] = load_b(from + q * b_column + p);
-#pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) {
+      unrolled<J>([&](auto q) __attribute__((always_inline)) { x[q] = load_b(from + q * b_column + p); });
+      unrolled<M>([&](auto i) __attribute__((always_inline)) {
         Wide y = load(a + i * a_row + p);
-#pragma GCC unroll 4
-        for (int q = 0; q < J; ++q) sums[i][q] = multiply_add(x[q], y, sums[i][q]);
-      }
+        unrolled<J>([&](auto q) __attribute__((always_inline)) { sums[i][q] = multiply_add(x[q], y, sums[i][q]); });
+      });
     };
     Index p = 0;
     for (; p + wide <= k; p += wide) step(p, [](const T* x) { return load(x); });
@@ -178,15 +170,12 @@ void sums(Index n, Index k, const float* a, Index a_row, const T* b, Index b_row
       for (int q = 0; q < P; ++q) x[i][q] = splat(a[i * a_row + p + q]);
     auto step = [&](Index j, auto load_b) {
       Wide y[P];
-#pragma GCC unroll 4
-      for (int q = 0; q < P; ++q) y[q] = load_b(b + (p + q) * b_row + j);
-#pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) {
+      unrolled<P>([&](auto q) __attribute__((always_inline)) { y[q] = load_b(b + (p + q) * b_row + j); });
+      unrolled<M>([&](auto i) __attribute__((always_inline)) {
         Wide z = load(c + i * c_row + j);
-#pragma GCC unroll 4
-        for (int q = 0; q < P; ++q) z = multiply_add(x[i][q], y[q], z);
+        unrolled<P>([&](auto q) __attribute__((always_inline)) { z = multiply_add(x[i][q], y[q], z); });
         store(c + i * c_row + j, z);
-      }
+      });
     };
     Index j = 0;
     for (; j + wide <= n; j += wide) step(j, [](const T* from) { return load(from); });

@@ -14,7 +14,7 @@ struct Drop {
   std::uint64_t key; float probability; Row<const T> x; Gather<T> y;
   template <class I> TRICYCLE_HD void operator()(I i) const {
     using R = Number<T, I>;
-    auto dropped = uniform_at(key, i) < Number<float, I>(probability);
+    auto dropped = kernel::uniform_at(key, i) < Number<float, I>(probability);
     y[i] = math::select(dropped, R(0), x[i] * R(1 / (1 - compute<T>(probability))));
   }
 };

@@ -1,6 +1,7 @@
 // record(): all of autograd's interface. An op hands over its result and, for each argument, how its gradient is made.
 #pragma once
 #include <array>
+#include <functional>
 #include <tuple>
 #include "tricycle/kernel/each.hpp"
 #include "tricycle/tensor/tensor.hpp"
@@ -60,47 +61,83 @@ class Sink {
   Node<T>* node_;
 };
 
+/// How a recorded op sends its gradient on: one sink for each of its args, null where nobody wants the gradient.
+using Sinks = std::span<AnyNode* const>;
+template <Element T> using Back = std::function<void(const Tensor<T>&, Sinks)>;
+
+namespace detail {
+
+/// A Back that holds `f` in cached memory. Calls f(grad, sink of an arg, ...), or f(grad) to be handed a tensor to take.
+template <class T, class F, class... U>
+struct Sending : memory::Cached {
+  F f;
+  explicit Sending(F back) : f(std::move(back)) {}
+  void operator()(const Tensor<T>& grad, Sinks sinks) const { send(grad, sinks, std::index_sequence_for<U...>{}); }
+
+ private:
+  template <std::size_t... i>
+  void send(const Tensor<T>& grad, Sinks sinks, std::index_sequence<i...>) const {
+    if constexpr (std::is_invocable_v<const F&, const Tensor<T>&, Sink<U>...>) f(grad, Sink<U>(sinks[i])...);
+    else (Sink<U>(sinks[i]).take(f(grad)), ...);
+  }
+};
+
+}  // namespace detail
+
 /// {arg, back_fn}: `back_fn(grad, sink)` writes the gradient of `arg` into its sink, or `back_fn(grad)` returns it.
 template <Floating T>
 struct Edge {
   std::shared_ptr<AnyNode> arg;
-  std::function<void(const Tensor<T>&, AnyNode*)> back_fn;
+  Back<T> back_fn;
 
   template <Floating U, class F>
   Edge(const Tensor<U>& x, F f) {
     if (!recording() || !x.node()) return;
     arg = x.node();
-    if constexpr (std::is_invocable_v<F&, const Tensor<T>&, Sink<U>>)
-      back_fn = [f = std::move(f)](const Tensor<T>& grad, AnyNode* to) { f(grad, Sink<U>(to)); };
-    else
-      back_fn = [f = std::move(f)](const Tensor<T>& grad, AnyNode* to) { Sink<U>(to).take(f(grad)); };
+    back_fn = detail::Sending<T, F, U>(std::move(f));
   }
 };
 
-/// One recorded operation: how its gradient goes on to its args, and the gradient gathered so far.
+/// A leaf or one recorded operation: how its gradient goes on to its args, and the gradient gathered so far.
 template <Element T>
 struct Node final : AnyNode {
-  using Sinks = std::span<AnyNode* const>;
-  std::function<void(const Tensor<T>&, Sinks)> back;     // sends a gradient on to those of `args` whose sink is not null
+  Back<T> back;                                          // empty: a leaf, or freed
   std::optional<Tensor<T>> grad;
 
   bool is_leaf() const override { return !back && !freed; }
   const char* dtype() const override { return dtype_name<T>(); }
-  void drop_gradient() noexcept override { grad.reset(); }
 
+  void begin_walk() noexcept override {
+    if (!is_leaf()) grad.reset();
+  }
   void propagate(bool retain) override {
-    if (is_leaf() || !grad) return;                      // a leaf keeps its gradient
-    std::array<AnyNode*, 8> sinks{};
-    for (std::size_t i = 0; i < args.size(); ++i) sinks[i] = args[i].get();
-    back(*grad, Sinks(sinks.data(), args.size()));
+    if (is_leaf()) {                                     // keeps its gradient, as its own: what came may be shared
+      if (grad && !grad->is_unique()) grad = grad->clone();
+      return;
+    }
+    if (grad) send(*grad);
     grad.reset();
     if (retain) return;
     back = nullptr;                                      // frees the activations as the walk passes
     freed = true;
   }
+
+  static constexpr std::size_t max_args = 8;
+
+  /// Send a gradient on to all args, or to the one that is `only`.
+  void send(const Tensor<T>& from, std::size_t only = max_args) const {
+    std::array<AnyNode*, max_args> sinks{};
+    for (std::size_t i = 0; i < args.size(); ++i)
+      if (only == max_args || only == i) sinks[i] = args[i].get();
+    try {
+      back(from, Sinks(sinks.data(), args.size()));
+    } catch (const Error& error) {
+      fail("backward of \"", name, "\": ", error.what());
+    }
+  }
 };
 
-/// back_fns()[i] of a tensor: sends a gradient of that tensor on to args()[i] alone.
+/// back_fns()[i] of a tensor: sends a gradient of that tensor on to args()[i] alone, whose gradient it adds to.
 template <Element T>
 struct BackFn {
   std::shared_ptr<Node<T>> node;
@@ -108,10 +145,9 @@ struct BackFn {
 
   void operator()(const Tensor<T>& grad) const {
     check(!node->freed, "back_fn: the graph of \"", node->name, "\" was freed by backward()");
+    check(grad.shape() == node->shape, "back_fn of \"", node->name, "\": a gradient of shape ", grad.shape(), " for a tensor of shape ", node->shape);
     NoGrad guard;
-    std::vector<AnyNode*> sinks(node->args.size());
-    sinks[i] = node->args[i].get();
-    if (sinks[i]) node->back(grad, sinks);
+    if (node->args[i]) node->send(grad, i);
   }
   friend std::ostream& operator<<(std::ostream& out, const BackFn& f) { return out << "back_fn " << f.i << " of " << f.node->name; }
 };
@@ -136,18 +172,21 @@ inline bool any_wanted(std::initializer_list<const AnyNode*> args) {
 /// `result`, remembering how it was made: record("mul", y, {{a, back_fn_of_a}, {b, back_fn_of_b}}).
 template <Floating T, std::size_t n>
 Tensor<T> record(std::string_view name, Tensor<T> result, Edge<std::type_identity_t<T>> (&&edges)[n]) {
+  static_assert(n <= Node<T>::max_args);
   if (std::none_of(edges, edges + n, [](auto& edge) { return edge.arg != nullptr; })) return result;
   auto node = detail::make_node<T>(name, result.shape(), result.device());
-  std::array<std::function<void(const Tensor<T>&, AnyNode*)>, n> back_fns;
   node->args.reserve(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    node->args.push_back(std::move(edges[i].arg));
-    back_fns[i] = std::move(edges[i].back_fn);
+  for (auto& edge : edges) node->args.push_back(std::move(edge.arg));
+  if constexpr (n == 1) {
+    node->back = std::move(edges[0].back_fn);
+  } else {
+    std::array<Back<T>, n> back_fns;
+    for (std::size_t i = 0; i < n; ++i) back_fns[i] = std::move(edges[i].back_fn);
+    node->back = [back_fns = std::move(back_fns)](const Tensor<T>& grad, Sinks sinks) {
+      for (std::size_t i = 0; i < n; ++i)
+        if (sinks[i]) back_fns[i](grad, sinks.subspan(i, 1));
+    };
   }
-  node->back = [back_fns = std::move(back_fns)](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
-    for (std::size_t i = 0; i < n; ++i)
-      if (sinks[i]) back_fns[i](grad, sinks[i]);
-  };
   result.remember(std::move(node));
   return result;
 }
@@ -155,13 +194,12 @@ Tensor<T> record(std::string_view name, Tensor<T> result, Edge<std::type_identit
 /// For gradients that are computed together: one joint back(grad, sink of a, sink of b, …) for all of `args`.
 template <Floating T, Floating... U, class F>
 Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const Tensor<U>&...> args, F back) {
+  static_assert(sizeof...(U) <= Node<T>::max_args);
   return std::apply([&](auto&... arg) {
     if (!detail::any_wanted({arg.node().get()...})) return result;
     auto node = detail::make_node<T>(name, result.shape(), result.device());
     node->args = {arg.node()...};
-    node->back = [back = std::move(back)](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
-      [&]<std::size_t... i>(std::index_sequence<i...>) { back(grad, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
-    };
+    node->back = detail::Sending<T, F, U...>(std::move(back));
     result.remember(std::move(node));
     return result;
   }, args);
@@ -174,16 +212,17 @@ std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<
   auto grads = std::make_shared<std::vector<std::optional<Tensor<T>>>>(results.size());
   auto all = detail::make_node<T>(name, Shape{}, x.device());     // stands for the results together
   all->args = {x.node()};
-  all->back = [grads, back = std::move(back)](const Tensor<T>&, typename Node<T>::Sinks sinks) {
+  all->back = [grads, back = std::move(back)](const Tensor<T>&, Sinks sinks) {
     back(*grads, Sink<T>(sinks[0]));
-    for (auto& grad : *grads) grad.reset();
+    std::fill(grads->begin(), grads->end(), std::nullopt);
   };
   for (std::size_t i = 0; i < results.size(); ++i) {
     auto node = detail::make_node<T>(name, results[i].shape(), x.device());
     node->args = {all};
-    node->back = [grads, i](const Tensor<T>& grad, typename Node<T>::Sinks sinks) {
-      (*grads)[i] = grad;
-      static_cast<Node<T>*>(sinks[0])->grad = grad;      // any will do: it says that something came
+    node->back = [grads, i](const Tensor<T>& grad, Sinks sinks) {
+      auto& came = static_cast<Node<T>*>(sinks[0])->grad;         // any will do: it says that something came in this walk
+      if (!came) std::fill(grads->begin(), grads->end(), std::nullopt);
+      (*grads)[i] = came = grad;
     };
     results[i].remember(std::move(node));
   }
@@ -236,6 +275,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const requ
   check(node_ != nullptr, "backward: nothing was recorded for this tensor of shape ", shape_);
   check(grad.shape() == shape_, "backward: a gradient of shape ", grad.shape(), " for a tensor of shape ", shape_);
   NoGrad guard;
+  node_->begin_walk();
   Sink<T>(node_.get()).take(grad);
   walk_back(node_, options.retain_graph);
 }

@@ -1,6 +1,6 @@
 // The tape: who made each tensor, from what, and how a gradient travels back.
 #pragma once
-#include <functional>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,11 +15,11 @@ inline namespace TRICYCLE_ABI {
 /// What is remembered of one tensor: its name and shape, and what it was computed from. This is the part that
 /// backward() walks, whatever the element type; Node<T> adds the gradient and the functions that send it on.
 struct AnyNode {
-  std::string name;
-  Shape shape;
-  Device device = Device::cpu;
   std::vector<std::shared_ptr<AnyNode>, memory::Allocator<std::shared_ptr<AnyNode>>> args;
   bool freed = false;                                    // has a backward() given its activations back?
+  Device device = Device::cpu;
+  std::string name;
+  Shape shape;
 
   AnyNode() = default;
   AnyNode(const AnyNode&) = delete;
@@ -40,7 +40,7 @@ struct AnyNode {
   virtual bool is_leaf() const = 0;
   virtual const char* dtype() const = 0;
   virtual void propagate(bool retain) = 0;               // send my gradient to each arg; unless `retain`, forget how
-  virtual void drop_gradient() noexcept = 0;
+  virtual void begin_walk() noexcept = 0;                // drop what a walk that threw may have left
 
   friend std::ostream& operator<<(std::ostream& out, const AnyNode& node) {
     return out << (node.is_leaf() ? "leaf" : node.name.c_str()) << ' ' << node.shape << ' ' << node.dtype();
@@ -48,7 +48,8 @@ struct AnyNode {
 
  private:
   friend void walk_back(std::shared_ptr<AnyNode>, bool);
-  int waiting_ = 0;                                      // consumers whose gradient has not come yet, during a walk
+  std::uint64_t walk_ = 0;                               // the last walk that met this node
+  int waiting_ = 0;                                      // consumers whose gradient has not come yet in that walk
 };
 
 inline bool& recording() {
@@ -68,49 +69,34 @@ class NoGrad {
   bool before_ = std::exchange(recording(), false);
 };
 
-/// Let every node under `root` propagate, each one after everything that was computed from it (Kahn's order). When a
-/// back_fn throws, the gradients under way are dropped and the nodes are ready for another walk.
+/// Let every node under `root` propagate, each one after everything that was computed from it (Kahn's order). Walks are
+/// numbered, and a node starts afresh in each: so one that a back_fn broke off by throwing needs no tidying up.
 inline void walk_back(std::shared_ptr<AnyNode> root, bool retain) {
-  check(!root->freed, "backward: the graph of \"", root->name, "\" was freed by an earlier backward(); ask that one for {.retain_graph = true}");
-  std::vector<std::shared_ptr<AnyNode>> ready{root};
-  std::vector<AnyNode*> found{root.get()};
-  auto undo = [&] {                                      // what still waits is reached from what was ready
-    for (auto& node : ready) found.push_back(node.get());
-    for (auto& node : ready) node->waiting_ = 1;
-    while (!found.empty()) {
-      AnyNode* node = found.back();
-      found.pop_back();
-      if (node->waiting_ == 0) continue;
-      node->waiting_ = 0;
-      if (!node->is_leaf()) node->drop_gradient();
-      for (auto& arg : node->args)
-        if (arg) found.push_back(arg.get());
-    }
-  };
+  static std::atomic<std::uint64_t> walks = 0;
+  const std::uint64_t walk = ++walks;
 
-  root->waiting_ = 1;
-  try {
-    while (!found.empty()) {
-      AnyNode* node = found.back();
-      found.pop_back();
-      for (auto& arg : node->args)
-        if (arg && arg->waiting_++ == 0) {
-          found.push_back(arg.get());
-          check(!arg->freed, "backward: the graph of \"", arg->name, "\" was freed by an earlier backward(); ask that one for {.retain_graph = true}");
-        }
+  for (std::vector<AnyNode*> found{root.get()}; !found.empty();) {
+    AnyNode* node = found.back();
+    found.pop_back();
+    check(!node->freed, "backward: the graph of \"", node->name, "\" was freed by an earlier backward(); ask that one for {.retain_graph = true}");
+    for (auto& arg : node->args) {
+      if (!arg) continue;
+      if (std::exchange(arg->walk_, walk) != walk) {
+        arg->waiting_ = 0;
+        arg->begin_walk();
+        found.push_back(arg.get());
+      }
+      ++arg->waiting_;
     }
-    root->waiting_ = 0;
-    while (!ready.empty()) {
-      AnyNode& node = *ready.back();
-      node.propagate(retain);
-      auto args = node.freed ? std::move(node.args) : node.args;
-      ready.pop_back();
-      for (auto& arg : args)
-        if (arg && --arg->waiting_ == 0) ready.push_back(std::move(arg));
-    }
-  } catch (...) {
-    undo();
-    throw;
+  }
+
+  for (std::vector<std::shared_ptr<AnyNode>> ready{std::move(root)}; !ready.empty();) {
+    auto node = std::move(ready.back());
+    ready.pop_back();
+    node->propagate(retain);
+    for (auto& arg : node->args)
+      if (arg && --arg->waiting_ == 0) ready.push_back(node->freed ? std::move(arg) : arg);
+    if (node->freed) node->args.clear();
   }
 }
 

@@ -69,11 +69,7 @@ class Tensor {
   Tensor& require_grad() requires Floating<T>;
 
   /// The same numbers without the history.
-  Tensor detach() const {
-    Tensor t = *this;
-    t.node_ = nullptr;
-    return t;
-  }
+  Tensor detach() const { return Tensor(shape_, storage_, offset_); }
 
   /// A copy of the numbers, without the history.
   Tensor clone() const {
@@ -110,10 +106,7 @@ class Tensor {
 
   /// The same numbers under another shape from element `offset` on, without a history. For ops.
   Tensor view(Shape shape, Index offset = 0) const {
-    Tensor t = detach();
-    t.shape_ = shape;
-    t.offset_ += offset;
-    return t;
+    return Tensor(shape, storage_, offset_ + offset);
   }
   /// Is this the only tensor that sees its storage? Then a gradient may be added to in place.
   bool is_unique() const { return storage_.use_count() == 1; }
@@ -122,6 +115,8 @@ class Tensor {
   void remember(std::shared_ptr<Node<T>> node) { node_ = std::move(node); }
 
  private:
+  Tensor(const Shape& shape, std::shared_ptr<Storage<T>> storage, Index offset) : shape_(shape), storage_(std::move(storage)), offset_(offset) {}
+
   Index checked_index(Index i, int axis) const {
     Index n = shape_[axis];
     check(i >= -n && i < n, "at: index ", i, " is out of range for axis ", axis, " of ", shape_);

@@ -2,6 +2,7 @@
 #pragma once
 #include "tricycle/io/safetensors.hpp"
 #include "tricycle/nn/gpt.hpp"
+#include "tricycle/train/configs.hpp"
 #include "tricycle/train/optimisers.hpp"
 
 namespace tricycle {
@@ -15,81 +16,83 @@ SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
 
 /// f(numbers) with the type that a file's tensor has. Throws when that is not a floating type.
 template <class F>
-decltype(auto) with_floating(const SafeTensor& entry, F f) {
+void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
   auto as = [&]<class T>(T) {
     Tensor<T> x(entry.shape);
     std::memcpy(x.mutable_data(), entry.bytes.data(), entry.bytes.size());
-    return f(x);
+    f(x);
   };
   if (entry.dtype == "F32") return as(float{});
   if (entry.dtype == "F64") return as(double{});
   if (entry.dtype == "BF16") return as(bf16{});
-  fail("safetensors: tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64 or BF16 is wanted");
+  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64 or BF16 is wanted");
 }
 
 }  // namespace detail
 
-/// Writes every parameter of a model under its name: whole, or not at all.
+/// Every parameter of a model as an entry of a file, under its name behind a prefix. The bytes stay the model's.
 template <class Model>
-void save_model(const Model& model, const std::string& path) {
+std::vector<SafeTensor> model_entries(const Model& model, const std::string& prefix = "") {
   std::vector<SafeTensor> entries;
   model.each_parameter([&](const std::string& name, const Parameter& parameter) {
-    parameter.visit([&](auto& x) { entries.push_back(detail::as_safetensor(name, x)); });
+    parameter.visit([&](auto& x) { entries.push_back(detail::as_safetensor(prefix + name, x)); });
   });
-  save_safetensors(path, entries);
+  return entries;
 }
 
-/// Reads every parameter of a model. Throws, with the model as it was, when one is missing, of another shape or too many.
+/// Reads every parameter of a model from a file's entries with a prefix. Throws, with the model as it was, when one is
+/// missing, of another shape or one too many.
 template <class Model>
-void load_model(Model& model, const std::string& path) {
-  SafeTensorsFile file(path);
-  std::size_t known = 0;
+void load_model(Model& model, const SafeTensorsFile& file, const std::string& prefix = "") {
+  std::vector<std::pair<Parameter*, const SafeTensor*>> found;
   model.each_parameter([&](const std::string& name, Parameter& parameter) {
-    const SafeTensor& entry = file[name];
-    check(entry.shape == parameter.shape(), "load: ", path, ": tensor \"", name, "\" has shape ", entry.shape, ", but the model's has ", parameter.shape());
-    check(entry.dtype == "F32" || entry.dtype == "F64" || entry.dtype == "BF16", "load: ", path, ": tensor \"", name, "\" is ", entry.dtype, ", where F32, F64 or BF16 is wanted");
-    ++known;
+    const SafeTensor& entry = file[prefix + name];
+    check(entry.shape == parameter.shape(), "load: ", file.name(), ": tensor \"", entry.name, "\" has shape ", entry.shape, ", but the model's has ", parameter.shape());
+    detail::with_floating(file, entry, [](auto&) {});
+    found.emplace_back(&parameter, &entry);
   });
-  for (const SafeTensor& entry : file.all()) {
-    bool wanted = false;
-    if (known != file.all().size()) model.each_parameter([&](const std::string& name, const Parameter&) { wanted = wanted || name == entry.name; });
-    check(wanted || known == file.all().size(), "load: ", path, ": the model has no parameter \"", entry.name, "\"");
-  }
-  model.each_parameter([&](const std::string& name, Parameter& parameter) {
-    detail::with_floating(file[name], [&](auto& numbers) { parameter.assign(numbers); });
-  });
+  for (const SafeTensor& entry : file.all())
+    check(!entry.name.starts_with(prefix) || std::any_of(found.begin(), found.end(), [&](auto& pair) { return pair.second == &entry; }),
+          "load: ", file.name(), ": the model has no parameter \"", entry.name, "\"");
+  for (auto [parameter, entry] : found) detail::with_floating(file, *entry, [p = parameter](auto& numbers) { p->assign(numbers); });
 }
 
-/// What an optimiser remembers, as entries of a file: "NAME#0", "NAME#1", … and how often each was moved in "NAME#t".
-inline std::vector<SafeTensor> memory_entries(const Memory& memory) {
+/// Writes a model: whole, or not at all.
+template <class Model>
+void save_model(const Model& model, const std::string& path) { save_safetensors(path, model_entries(model)); }
+template <class Model>
+void load_model(Model& model, const std::string& path) { load_model(model, SafeTensorsFile(path)); }
+
+/// What an optimiser remembers of each parameter, as entries "NAME#0", "NAME#1", … and "NAME#t": how often it was moved.
+inline std::vector<SafeTensor> memory_entries(const Memory& memory, const std::string& prefix = "") {
   std::vector<SafeTensor> entries;
   for (const auto& [name, moments] : memory) {
     for (std::size_t i = 0; i < moments.numbers.size(); ++i)
-      std::visit([&](auto& x) { entries.push_back(detail::as_safetensor(name + "#" + std::to_string(i), x)); }, moments.numbers[i]);
-    entries.push_back({name + "#t", "I64", Shape{}, {reinterpret_cast<const char*>(&moments.t), sizeof moments.t}});
+      std::visit([&, &name = name](auto& x) { entries.push_back(detail::as_safetensor(prefix + name + "#" + std::to_string(i), x)); }, moments.numbers[i]);
+    entries.push_back({prefix + name + "#t", "I64", Shape{}, {reinterpret_cast<const char*>(&moments.t), sizeof moments.t}});
   }
   return entries;
 }
 
-inline void save_memory(const Memory& memory, const std::string& path) { save_safetensors(path, memory_entries(memory)); }
-
-/// Throws when the file does not hold an optimiser's memory; that it fits the model shows at the next update.
-inline Memory load_memory(const std::string& path) {
-  SafeTensorsFile file(path);
+/// An optimiser's memory from a file's entries with a prefix; that it fits the model shows at the next update. Throws when
+/// the entries are not of that kind.
+inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix = "") {
   Memory memory;
-  for (const SafeTensor& entry : file.all())
-    if (entry.name.ends_with("#t")) {
-      check(entry.dtype == "I64" && entry.shape == Shape{}, "load: ", path, ": tensor \"", entry.name, "\" is not one I64");
-      std::memcpy(&memory[entry.name.substr(0, entry.name.size() - 2)].t, entry.bytes.data(), sizeof(Index));
-    }
-  std::size_t known = memory.size();
-  for (auto& [name, moments] : memory)
-    for (std::size_t i = 0; const SafeTensor* entry = file.find(name + "#" + std::to_string(i)); ++i, ++known)
-      detail::with_floating(*entry, [&]<class T>(const Tensor<T>& x) {
+  std::size_t known = 0;
+  for (const SafeTensor& entry : file.all()) {
+    if (!entry.name.starts_with(prefix) || !entry.name.ends_with("#t")) continue;
+    check(entry.dtype == "I64" && entry.shape == Shape{}, "load: ", file.name(), ": tensor \"", entry.name, "\" is not one I64");
+    std::string name = entry.name.substr(prefix.size(), entry.name.size() - prefix.size() - 2);
+    Moments& moments = memory[name];
+    std::memcpy(&moments.t, entry.bytes.data(), sizeof moments.t);
+    for (++known; const SafeTensor* numbers = file.find(prefix + name + "#" + std::to_string(moments.numbers.size())); ++known)
+      detail::with_floating(file, *numbers, [&]<class T>(const Tensor<T>& x) {
         if constexpr (!std::same_as<T, bf16>) moments.numbers.emplace_back(x);
-        else fail("load: ", path, ": tensor \"", entry->name, "\" is BF16, where F32 or F64 is wanted");
+        else fail("load: ", file.name(), ": tensor \"", numbers->name, "\" is BF16, where F32 or F64 is wanted");
       });
-  check(known == file.all().size(), "load: ", path, " holds tensors that are no optimiser's memory");
+  }
+  auto mine = [&](const SafeTensor& entry) { return entry.name.starts_with(prefix); };
+  check(std::cmp_equal(known, std::count_if(file.all().begin(), file.all().end(), mine)), "load: ", file.name(), " holds tensors that are no optimiser's memory");
   return memory;
 }
 
@@ -103,6 +106,20 @@ inline GPTConfig gpt_config(const Json& json) {
   return {.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
           .n_heads = json.get<Index>("n_heads"), .n_layers = json.get<Index>("n_layers"), .dropout = json.get<float>("dropout"),
           .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias")};
+}
+
+/// How a GPT is trained, as JSON and back; with the model's configuration under "model".
+inline Json to_json(const TrainingConfig& c) {
+  return Json::object({{"model", to_json(c.model)}, {"steps", c.steps}, {"batch", c.batch}, {"accumulate", c.accumulate}, {"warm_up", c.warm_up},
+                       {"eval_every", c.eval_every}, {"learning_rate", c.learning_rate}, {"least_learning_rate", c.least_learning_rate}, {"beta_1", c.beta_1},
+                       {"beta_2", c.beta_2}, {"weight_decay", c.weight_decay}, {"clip", c.clip}, {"seed", c.seed}, {"precision", c.precision}});
+}
+inline TrainingConfig training_config(const Json& json) {
+  json.allow_only({"model", "steps", "batch", "accumulate", "warm_up", "eval_every", "learning_rate", "least_learning_rate", "beta_1", "beta_2", "weight_decay", "clip", "seed", "precision"});
+  return {.model = gpt_config(json["model"]), .steps = json.get<Index>("steps"), .batch = json.get<Index>("batch"), .accumulate = json.get<Index>("accumulate"),
+          .warm_up = json.get<Index>("warm_up"), .eval_every = json.get<Index>("eval_every"), .learning_rate = json.get<double>("learning_rate"),
+          .least_learning_rate = json.get<double>("least_learning_rate"), .beta_1 = json.get<double>("beta_1"), .beta_2 = json.get<double>("beta_2"),
+          .weight_decay = json.get<double>("weight_decay"), .clip = json.get<double>("clip"), .seed = json.get<Index>("seed"), .precision = json.get<std::string>("precision")};
 }
 
 }

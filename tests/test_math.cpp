@@ -1,0 +1,289 @@
+// Packs, the functions that formulas call, and random numbers.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+#include "catch.hpp"
+#include "tricycle/core/math.hpp"
+#include "tricycle/kernel/random.hpp"
+
+using tricycle::bf16;
+using tricycle::Gather;
+using tricycle::Index;
+using tricycle::Lanes;
+using tricycle::lanes;
+using tricycle::Pack;
+using tricycle::Row;
+using tricycle::Tail;
+namespace math = tricycle::math;
+namespace kernel = tricycle::kernel;
+
+namespace {
+
+#ifdef __FAST_MATH__                                     // its divisions are estimates, and the processor drops denormals
+constexpr double tolerance = 4;
+constexpr bool denormals = false;
+#else
+constexpr double tolerance = 2;
+constexpr bool denormals = true;
+#endif
+constexpr float smallest_normal = std::numeric_limits<float>::min();
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+
+std::uint32_t bits(float x) { return __builtin_bit_cast(std::uint32_t, x); }
+
+/// How far y is from the true t, in units of the last place of a float near t.
+double ulp(float y, double t) {
+  if (math::isnan(t)) return math::isnan(y) ? 0 : infinity;
+  if (math::isnan(y)) return infinity;
+  if (!denormals && std::fabs(y - t) <= smallest_normal) return 0;
+  auto rounded = static_cast<float>(t);
+  if (!math::isfinite(rounded) || !math::isfinite(y)) return bits(y) == bits(rounded) ? 0 : infinity;
+  int exponent = 0;
+  std::frexp(t, &exponent);
+  return std::fabs(y - t) / std::ldexp(1.0, (std::max)(exponent - 24, -149));
+}
+
+struct Worst {
+  double ulp = 0;
+  float at = 0;
+  int differ = 0;                                        // how often a float and a lane, or a lane of a tail, disagree
+};
+
+/// f on packs, tails and floats against `truth`, on floats of every exponent from `low` to `high`.
+template <class F, class Truth>
+Worst worst(F f, Truth truth, float low = -infinity, float high = infinity) {
+  std::vector<float> sample = {0.f, -0.f, 1e-45f, -1e-45f, 1e-39f, -1e-39f, 1.f, -1.f, infinity, -infinity, not_a_number};
+  for (std::uint64_t b = 0; b < 0x100000000u; b += 19997) sample.push_back(__builtin_bit_cast(float, static_cast<std::uint32_t>(b)));
+  for (int i = 0; i < 100000; ++i) sample.push_back(-20.f + 4e-4f * static_cast<float>(i));
+  std::erase_if(sample, [&](float x) {
+    bool denormal = (bits(x) & 0x7f800000u) == 0 && (bits(x) & 0x007fffffu) != 0;
+    if (math::isnan(x)) return low != -infinity;
+    return x < low || x > high || (denormal && !denormals);
+  });
+  while (sample.size() % static_cast<std::size_t>(lanes)) sample.push_back(1.f);
+
+  Worst w;
+  Row<const float> x{sample.data()};
+  for (Index i = 0; i < static_cast<Index>(sample.size()); i += lanes) {
+    Tail tail{i, 1 + static_cast<int>(i / lanes % (lanes - 1))};
+    Pack y = f(x[Lanes{i}]), in_tail = f(x[tail]);
+    for (int j = 0; j < lanes; ++j) {
+      w.differ += bits(f(x[i + j])) != bits(y[j]);
+      if (j < tail.count) w.differ += bits(in_tail[j]) != bits(y[j]);
+      double off = ulp(y[j], truth(static_cast<double>(x[i + j])));
+      if (off > w.ulp) w = {off, x[i + j], w.differ};
+    }
+  }
+  return w;
+}
+
+// Each function, for any R, beside what the standard library says in double.
+#define FUNCTION(f, ...) \
+  [](auto x) { return math::f(x); }, [](double x) -> double { return __VA_ARGS__; }
+#define WITHIN_TOLERANCE(...)           \
+  do {                                  \
+    Worst w = worst(__VA_ARGS__);       \
+    INFO("at " << w.at << ": " << w.ulp << " ulp"); \
+    CHECK(w.ulp <= tolerance);          \
+    CHECK(w.differ == 0);               \
+  } while (false)
+
+}  // namespace
+
+TEST_CASE("math: within 2 ulp of the truth, specials included; a float, a lane and a lane of a tail agree to the bit") {
+  SECTION("exp") { WITHIN_TOLERANCE(FUNCTION(exp, std::exp(x))); }
+  SECTION("log") { WITHIN_TOLERANCE(FUNCTION(log, std::log(x))); }
+  SECTION("tanh") { WITHIN_TOLERANCE(FUNCTION(tanh, std::tanh(x))); }
+  SECTION("sigmoid") { WITHIN_TOLERANCE(FUNCTION(sigmoid, 1 / (1 + std::exp(-x)))); }
+  SECTION("erf") { WITHIN_TOLERANCE(FUNCTION(erf, std::erf(x))); }
+  SECTION("sqrt") { WITHIN_TOLERANCE(FUNCTION(sqrt, std::sqrt(x))); }
+  SECTION("sin") { WITHIN_TOLERANCE(FUNCTION(sin, std::sin(x))); }
+  SECTION("cos") { WITHIN_TOLERANCE(FUNCTION(cos, std::cos(x))); }
+  SECTION("abs") { WITHIN_TOLERANCE(FUNCTION(abs, std::fabs(x))); }
+  SECTION("pow") {
+    for (float p : {-2.5f, -1.f, 0.f, 0.5f, 2.f, 3.f})
+      WITHIN_TOLERANCE([p](auto x) { return math::pow(x, decltype(x)(p)); },
+                       [p](double x) { return std::pow(x, static_cast<double>(p)); }, 0.f);
+    CHECK(math::pow(-2.f, 3.f) == -8.f);
+    CHECK(math::isnan(math::pow(-2.f, 0.5f)));
+  }
+}
+
+TEST_CASE("math: the sign of 0 is kept, and double is the standard library's") {
+  for (float zero : {0.f, -0.f}) {
+    CHECK(bits(math::tanh(zero)) == bits(zero));
+    CHECK(bits(math::erf(zero)) == bits(zero));
+    CHECK(bits(math::sin(zero)) == bits(zero));
+    CHECK(bits((-Pack(-zero))[0]) == bits(zero));
+  }
+  CHECK(math::exp(0.3) == std::exp(0.3));
+  CHECK(math::tanh(0.3) == std::tanh(0.3));
+  CHECK(math::sigmoid(-800.0) == 0.0);
+  CHECK(math::sigmoid(0.3) == Approx(1 / (1 + std::exp(-0.3))).epsilon(1e-15));
+}
+
+TEST_CASE("math: min and max let NaN through from either side") {
+  for (float other : {1.f, -infinity, infinity, not_a_number}) {
+    CHECK(math::isnan((math::max)(not_a_number, other)));
+    CHECK(math::isnan((math::max)(other, not_a_number)));
+    CHECK(math::isnan((math::max)(Pack(not_a_number), other)[0]));
+    CHECK(math::isnan((math::max)(Pack(other), not_a_number)[lanes - 1]));
+    CHECK(math::isnan((math::min)(Pack(not_a_number), other)[0]));
+    CHECK(math::isnan((math::min)(Pack(other), not_a_number)[lanes - 1]));
+  }
+  CHECK((math::max)(Pack(2.f), 3.f)[0] == 3.f);
+  CHECK((math::min)(Pack(2.f), 3.f)[0] == 2.f);
+  CHECK((math::max)(2.0, -3.0) == 2.0);
+  CHECK(math::isnan((math::min)(static_cast<double>(not_a_number), 1.0)));
+  CHECK(math::isfinite(3e38f));
+  CHECK(!math::isfinite(infinity));
+  CHECK(!math::isfinite(static_cast<double>(not_a_number)));
+  CHECK(math::select(math::isfinite(Pack(-infinity)), Pack(1.f), Pack(2.f))[0] == 2.f);
+}
+
+TEST_CASE("pack: arithmetic and comparisons go lane by lane, and mix with float") {
+  std::vector<float> numbers(static_cast<std::size_t>(lanes));
+  for (int j = 0; j < lanes; ++j) numbers[static_cast<std::size_t>(j)] = static_cast<float>(j);
+  Pack x = Row<const float>{numbers.data()}[Lanes{0}], y = 2.f * x - 1.f;
+  y += 1.f;
+  y /= Pack(2);
+  Pack chosen = math::select((x > 1.f) & ~(x == 2.f), -x, Pack(0.5));
+  for (int j = 0; j < lanes; ++j) {
+    CHECK(y[j] == static_cast<float>(j));
+    CHECK(chosen[j] == (j > 1 && j != 2 ? static_cast<float>(-j) : 0.5f));
+  }
+  CHECK(horizontal(x, [](float a, float b) { return a + b; }) == static_cast<float>(lanes * (lanes - 1) / 2));
+  CHECK(horizontal(x, [](float a, float b) { return (math::max)(a, b); }) == static_cast<float>(lanes - 1));
+  STATIC_REQUIRE(!std::is_convertible_v<double, Pack>);
+  STATIC_REQUIRE(!std::is_convertible_v<int, Pack>);
+}
+
+TEST_CASE("pack: bf16 is rounded in packs as it is one by one") {
+  for (std::uint64_t b = 0; b < 0x100000000u; b += 65521 * 7) {
+    float x = __builtin_bit_cast(float, static_cast<std::uint32_t>(b));
+    bf16 many[lanes];
+    Row<bf16>{many}[Lanes{0}] = Pack(x);
+    Pack back = Row<const bf16>{many}[Lanes{0}];
+    if (many[lanes - 1].bits != bf16(x).bits || bits(back[0]) != bits(float(bf16(x)))) FAIL("at " << x);
+  }
+  for (float x : {not_a_number, -not_a_number, infinity, -infinity, 3.4e38f, 1.00390625f, 1.01171875f, -0.f}) {
+    bf16 many[lanes];
+    Row<bf16>{many}[Lanes{0}] = Pack(x);
+    CHECK(many[1].bits == bf16(x).bits);
+  }
+}
+
+TEMPLATE_TEST_CASE("pack: a tail reads 0 beyond its end and writes nothing there", "", float, bf16) {
+  for (int count = 1; count < lanes; ++count) {
+    auto n = static_cast<std::size_t>(count);
+    std::vector<TestType> from(n + 1, TestType(3.f)), to(n + 2, TestType(7.f));      // exact, so that a sanitizer sees more
+    Pack x = Row<const TestType>{from.data()}[Tail{1, count}];
+    for (int j = 0; j < lanes; ++j) CHECK(x[j] == (j < count ? 3.f : 0.f));
+    Row<TestType>{to.data()}[Tail{1, count}] = x + 1.f;
+    Gather<TestType>{to.data(), true}[Tail{1, count}] = x;
+    CHECK(float(to[0]) == 7.f);
+    for (std::size_t j = 1; j <= n; ++j) CHECK(float(to[j]) == 7.f);
+    CHECK(float(to[n + 1]) == 7.f);
+    Gather<TestType>{to.data(), false}[Tail{1, count}] = x;
+    CHECK(float(to[1]) == 3.f);
+    Pack held = tricycle::within(Tail{1, count}, x, Pack(-1.f));
+    for (int j = 0; j < lanes; ++j) CHECK(held[j] == (j < count ? 3.f : -1.f));
+  }
+}
+
+TEST_CASE("pack: rows and gathers take any element type by index, and is() finds one") {
+  std::vector<double> d = {1, 2, 3};
+  Row<double> row{d.data()};
+  row[0] = 5.0;
+  row[2] = row[0];                                       // the number, not the place
+  Gather<double>{d.data(), true}[1] = 0.5;
+  CHECK(d == std::vector<double>{5, 2.5, 5});
+  std::int64_t ids[] = {4, 1};
+  CHECK(Row<const std::int64_t>{ids}[1] == 1);
+
+  auto ones = [](Pack::Mask m) {
+    int n = 0;
+    for (int j = 0; j < lanes; ++j) n += m[j] != 0;
+    return n;
+  };
+  CHECK(tricycle::is(Index{3}, Index{3}));
+  CHECK(ones(tricycle::is(Lanes{8}, 8 + lanes - 1)) == 1);
+  CHECK(tricycle::is(Lanes{8}, 9)[1] != 0);
+  for (Index other : {Index{7}, Index{8 + lanes}, Index{-1}, Index{1} << 32}) CHECK(ones(tricycle::is(Lanes{8}, other)) == 0);
+  CHECK(ones(tricycle::is(Tail{8, 2}, 9)) == 1);
+  CHECK(ones(tricycle::is(Tail{8, 2}, 10)) == 0);
+}
+
+TEST_CASE("random: NumPy's numbers (golden: NumPy, np.random.seed)") {
+  tricycle::seed(42);
+  for (double u : {0.3745401188473625, 0.9507143064099162, 0.7319939418114051, 0.5986584841970366}) CHECK(tricycle::random_uniform() == u);
+  for (int i = 4; i < 999; ++i) tricycle::random_uniform();
+  CHECK(tricycle::random_uniform() == 0.44600577295795574);
+
+  tricycle::seed(1337);
+  for (double z : {-0.7031873098624105, -0.49028236278771464, -0.3218143296501526}) CHECK(tricycle::random_normal() == Approx(z).epsilon(1e-15));
+  CHECK(tricycle::random_uniform() == 0.32100054052016713);          // the fourth normal is kept, not drawn
+  tricycle::seed(4294967295u);
+  CHECK(tricycle::random_uniform() == 0.0976320289940138);
+
+  tricycle::seed(42);                                    // the first weights of the iris run
+  double bound = std::sqrt(6.0 / (4 + 16));
+  for (float w : {-.13743441f, .49373278f, .25413662f, .10807496f})
+    CHECK(static_cast<float>(-bound + 2 * bound * tricycle::random_uniform()) == Approx(w).epsilon(1e-6));
+}
+
+TEST_CASE("random: a generator is saved and restored to the bit, and refuses what it never wrote") {
+  tricycle::Generator a(7), b(8);
+  for (int i = 0; i < 1001; ++i) a.normal();             // odd: a second value is kept
+  std::string state = a.state();
+  b.restore(state);
+  CHECK(b.state() == state);
+  for (int i = 0; i < 5; ++i) {
+    CHECK(a.normal() == b.normal());
+    CHECK(a.bits() == b.bits());
+  }
+  std::string before = b.state();
+  std::string far = state;                               // a position beyond the end of the twister's words
+  std::size_t kept = far.rfind(' '), flag = far.rfind(' ', kept - 1), position = far.rfind(' ', flag - 1);
+  far.replace(position + 1, flag - position - 1, "625");
+  for (const std::string& bad : {std::string(), std::string("1 2 3"), state + " 1", state + "x", "-" + state, far, state.substr(0, kept)}) {
+    INFO(bad.substr(0, 20) << " ... of " << bad.size());
+    CHECK_THROWS_AS(b.restore(bad), tricycle::Error);
+    CHECK(b.state() == before);
+  }
+  CHECK(tricycle::Generator(1).uniform() != tricycle::Generator(std::uint64_t{1} << 32 | 1).uniform());
+}
+
+TEST_CASE("random: Philox4x32-10 gives its authors' known answers (Random123, kat_vectors)") {
+  auto gives = [](std::uint64_t key, kernel::Words counter, kernel::Words expected) {
+    kernel::Words got = kernel::philox(key, counter);
+    for (int i = 0; i < 4; ++i) CHECK(got.word[i] == expected.word[i]);
+  };
+  gives(0, {{0, 0, 0, 0}}, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}});
+  gives(~std::uint64_t{0}, {{~0u, ~0u, ~0u, ~0u}}, {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
+  gives(0x299f31d0a4093822u, {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
+  STATIC_REQUIRE(kernel::philox(0, {{0, 0, 0, 0}}).word[0] == 0x6627e8d5);
+}
+
+TEST_CASE("random: uniform_at depends on key and index alone, and is uniform") {
+  double sum = 0, squares = 0;
+  constexpr int n = 100000;
+  for (Index i = 0; i < n; ++i) {
+    double u = kernel::uniform_at(3, i);
+    if (u < 0 || u >= 1) FAIL(u);
+    sum += u;
+    squares += u * u;
+  }
+  CHECK(sum / n == Approx(0.5).margin(0.004));           // 4 standard deviations
+  CHECK(squares / n == Approx(1 / 3.0).margin(0.004));
+  for (Index from : {Index{0}, Index{1}, Index{2}, Index{3}, (Index{1} << 35) + 5}) {
+    Pack full = kernel::uniform_at(9, Lanes{from}), tail = kernel::uniform_at(9, Tail{from, 2});
+    for (int j = 0; j < lanes; ++j) CHECK(full[j] == kernel::uniform_at(9, from + j));
+    CHECK(tail[1] == full[1]);
+  }
+  CHECK(kernel::uniform_at(9, 5) != kernel::uniform_at(10, 5));
+}
