@@ -86,7 +86,8 @@ TEST_CASE("print: the name of what made it comes last", "[print]") {
   };
   REQUIRE(named("badd", tensor_of<float>({3}, {5, 7, 9})) == "Tensor([5. 7. 9.], name=badd)");
   REQUIRE(named("+ 4", tensor_of<float>({}, {14})) == "Tensor(14.0, name=+ 4)");
-  REQUIRE(named("softmax", tensor_of<float>({3}, {.09003057f, .24472848f, .66524094f})) == "Tensor([0.09003057 0.24472848 0.66524094], name=softmax)");
+  REQUIRE(named("softmax", tensor_of<float>({3}, {.09003057f, .24472848f, .66524094f})) ==
+          "Tensor([0.09003057 0.24472848 0.66524094], name=softmax)");
   REQUIRE(named("einsum ij->ji", tensor_of<float>({2, 2}, {1, 3, 2, 4})) == "Tensor([[1. 3.]\n        [2. 4.]], name=einsum ij->ji)");
 }
 

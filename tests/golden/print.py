@@ -1,4 +1,4 @@
-"""How NumPy prints some two hundred arrays: what Tensor's printing is tested against.
+"""How NumPy prints some three hundred arrays: what Tensor's printing is tested against.
 
     python3 print.py        writes print.txt beside this file; needs NumPy 2.3 or later
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-EDGES = [0.0, -0.0, 1.0, 0.1, 1 / 3, 1e-4, 9.9999e-5, 1e-5, 999999.94, 1e6, 99999999.5, 1e8, 9999999999999998.0, 1e16, 2.0**-9, 3 * 2.0**-9,
-         0.123456785, 0.999999995, 99.999999999, 33554448.0, 5e-324, 1e-45, 1.17549435e-38, 3.4028235e38, 1.7976931348623157e308, 1e100, 1e-100]
+EDGES = [0.0, -0.0, 1.0, 0.1, 1 / 3, 1e-4, 9.9999e-5, 1e-5, 999999.94, 1e6, 99999999.5, 1e8, 1234567890123456.0,
+         9999999999999998.0, 1e16, 2.0**-9, 3 * 2.0**-9, 0.123456785, 0.999999995, 99.999999999, 33554448.0, 5e-324, 1e-45, 1.17549435e-38, 3.4028235e38, 1.7976931348623157e308, 1e100, 1e-100]
 NOT_FINITE = [np.nan, np.inf, -np.inf]
 SMALL = [(), (1,), (2,), (3,), (8,), (20,), (40,), (1, 1), (2, 2), (3, 4), (5, 3), (1, 30), (2, 17), (2, 1, 3), (2, 3, 2), (1, 2, 1, 2), (2, 2, 2, 2)]
 EMPTY = [(0,), (0, 3), (3, 0), (2, 0, 2)]
@@ -47,7 +47,8 @@ def draw(random, dtype, n):
     limits = np.iinfo(dtype)
     if random.random() < 0.2:
         return random.choice(np.array([limits.min, limits.max, 0, -1], dtype), n)
-    return random.integers(0 if random.random() < 0.5 else -(10 ** random.integers(1, 3)), min(limits.max, 10 ** random.integers(1, 9)), n).astype(dtype)
+    lowest = 0 if random.random() < 0.5 else -(10 ** random.integers(1, 3))
+    return random.integers(lowest, min(limits.max, 10 ** random.integers(1, 9)), n).astype(dtype)
 
 
 def draw_array(random, dtype, shape):
@@ -73,8 +74,11 @@ def cases(random):
     for dtype, repeat in (("f4", 3), ("f8", 2), ("i4", 1), ("i8", 1), ("?", 1)):
         for shape in SMALL * repeat + LARGE:
             yield draw_array(random, dtype, shape)
-    for x in EDGES + NOT_FINITE:
-        yield np.array(x, "f4" if abs(x) < 1e30 else "f8")
+    with np.errstate(over="ignore"):
+        for x, dtype in itertools.product(EDGES + NOT_FINITE, ("f4", "f8")):
+            yield from (np.array(x, dtype), np.array([x], dtype))
+    for ratio in (999.5, 1000, 1000.5):
+        yield np.array([0.5, ratio / 2], "f4")
     for dtype, shape in itertools.product(("f4", "?"), EMPTY):
         yield np.zeros(shape, dtype)
     for shape in NOT_QUITE_LARGE:
@@ -82,5 +86,4 @@ def cases(random):
 
 
 if __name__ == "__main__":
-    np.set_printoptions(legacy=False)
     Path(__file__).with_suffix(".txt").write_text("".join(map(written, cases(np.random.default_rng(42)))))

@@ -15,6 +15,17 @@
 #define TRICYCLE_ABI_DEVICE host_only
 #endif
 
+// Before a template that the host also calls with what only the host can call: nvcc would warn of every such use.
+#ifdef __CUDACC__
+#define TRICYCLE_HOST_CALLS _Pragma("nv_exec_check_disable")
+#else
+#define TRICYCLE_HOST_CALLS
+#endif
+
+// Some platforms' headers define these as macros, which would be read into our names. (libstdc++ takes them away as well.)
+#undef min
+#undef max
+
 // How many bytes one vector register holds in this unit.
 #if defined(__AVX512F__)
 #define TRICYCLE_VECTOR_BYTES 64

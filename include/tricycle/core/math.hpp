@@ -3,9 +3,9 @@
 // Ours are polynomials on packs, within 2 ulp, right at infinities, NaN, signed zeros and denormals. A float is worked
 // out as one lane of a pack, so that its bits are the same. They trust no flag: rounding is by conversion to integers,
 // NaN and infinity are told by their bits, and where a compiler with -ffast-math could spoil a sum, it meets a fence.
+// The coefficients minimise the largest relative error (Remez' exchange, rounded to float one after the other).
 #pragma once
 #include <cmath>
-#include <limits>
 #include "tricycle/core/pack.hpp"
 
 namespace tricycle {
@@ -24,8 +24,8 @@ inline constexpr std::int32_t infinity = 0x7f800000, nan = 0x7fc00000, magnitude
 template <class P> using Ints = typename P::Ints;
 template <class P> TRICYCLE_HD Ints<P> bits(P x) { return __builtin_bit_cast(Ints<P>, x.v); }
 template <class P> TRICYCLE_HD P from_bits(Ints<P> x) { return __builtin_bit_cast(typename P::Floats, x); }
-template <class P> TRICYCLE_HD Ints<P> to_int(P x) { return tricycle::detail::cast_lanes<Ints<P>>(x.v); }
-template <class P> TRICYCLE_HD P to_float(Ints<P> n) { return tricycle::detail::cast_lanes<typename P::Floats>(n); }
+template <class P> TRICYCLE_HD Ints<P> to_int(P x) { return detail::cast_lanes<Ints<P>>(x.v); }
+template <class P> TRICYCLE_HD P to_float(Ints<P> n) { return detail::cast_lanes<typename P::Floats>(n); }
 template <class P> TRICYCLE_HD P power_of_2(Ints<P> n) { return from_bits<P>((n + 127) << 23); }
 
 template <class P> TRICYCLE_HD P abs(P x) { return from_bits<P>(bits(x) & magnitude); }
@@ -33,12 +33,12 @@ template <class P> TRICYCLE_HD P with_sign_of(P x, P sign) { return from_bits<P>
 
 /// y, but NaN where x is. Chosen by integers: a compiler told that there is no NaN would drop one among floats.
 template <class P> TRICYCLE_HD P unless_nan(P x, P y) {
-  return from_bits<P>(tricycle::detail::choose((bits(x) & magnitude) > infinity, bits(x), bits(y)));
+  return from_bits<P>(detail::choose((bits(x) & magnitude) > infinity, bits(x), bits(y)));
 }
 
 /// The smaller of x >= 0 and the number of these bits; that number if x is NaN.
 template <class P> TRICYCLE_HD P at_most(P x, std::int32_t limit) {
-  return from_bits<P>(tricycle::detail::choose(bits(x) < limit, bits(x), Ints<P>{} + limit));
+  return from_bits<P>(detail::choose(bits(x) < limit, bits(x), Ints<P>{} + limit));
 }
 
 /// x, which the compiler now takes for a number it knows nothing about: -ffast-math ends here.
@@ -51,7 +51,7 @@ template <class P> TRICYCLE_HD P fence(P x) {
   return x;
 }
 
-/// a b + c. In one expression, as all compilers then fuse it or none does. No other sum here has a product in it.
+/// a b + c. In one expression, which every compiler fuses alike; fences keep products out of the other sums.
 template <class P> TRICYCLE_HD P mad(P a, P b, P c) { return a.v * b.v + c.v; }
 
 /// The polynomial in x whose coefficients these are, highest power first.
@@ -86,7 +86,7 @@ template <class P> TRICYCLE_HD P log(P x) {
   constexpr std::int32_t sqrt_half = 0x3f3504f3, smallest_normal = 0x00800000;
   P a = abs(x);
   auto denormal = bits(a) < smallest_normal;
-  Ints<P> b = tricycle::detail::choose(denormal, bits(a * P(0x1p25f)), bits(a)) - sqrt_half;
+  Ints<P> b = detail::choose(denormal, bits(a * P(0x1p25f)), bits(a)) - sqrt_half;
   P n = to_float<P>((b >> 23) - (denormal & 25));
   P r = from_bits<P>((b & 0x007fffff) + sqrt_half) - P(1.f), rr = r * r;
   P p = horner(r, 0.0663846657f, -0.115513638f, 0.118930563f, -0.124294996f, 0.142207935f, -0.166667879f, 0.200020447f, -0.250000268f, 0.333333135f);
@@ -94,8 +94,8 @@ template <class P> TRICYCLE_HD P log(P x) {
   P y = mad(n, P(0.693359375f), fence(r + fence(mad(rr, P(-0.5f), low))));
 
   Ints<P> pole = Ints<P>{} + (infinity | ~magnitude), of_negative = Ints<P>{} + nan;
-  Ints<P> checked = tricycle::detail::choose(bits(x) > 0, bits(y), tricycle::detail::choose(bits(a) == 0, pole, of_negative));
-  return from_bits<P>(tricycle::detail::choose(((bits(x) >= infinity) | (bits(a) > infinity)), bits(x), checked));
+  Ints<P> checked = detail::choose(bits(x) > 0, bits(y), detail::choose(bits(a) == 0, pole, of_negative));
+  return from_bits<P>(detail::choose(((bits(x) >= infinity) | (bits(a) > infinity)), bits(x), checked));
 }
 
 /// h / (1 + h), h = (e^2|x| - 1) / 2, which loses nothing near 0.
@@ -113,7 +113,7 @@ template <class P> TRICYCLE_HD P sigmoid(P x) {
   P y = select(x > P(-104.f), x, P(-104.f));             // below it is 0, above it is 1
   Exponential<P> e(-select(y < P(80.f), y, P(80.f)));
   Ints<P> up = e.n & (e.n > 0), down = e.n - up, half = up >> 1;
-  auto tiny = tricycle::detail::choose(up < 64, up, Ints<P>{} + 64);       // 2^-up, or as good as 0
+  auto tiny = detail::choose(up < 64, up, Ints<P>{} + 64);       // 2^-up, or as good as 0
   P d = mad(power_of_2<P>(down), e.m, power_of_2<P>(down - tiny)) + P(1.f);
   return unless_nan(x, fence(power_of_2<P>(-half) / d) * power_of_2<P>(half - up));
 }
@@ -246,9 +246,15 @@ TRICYCLE_HD inline bool isfinite(double x) { return (__builtin_bit_cast(std::uin
 TRICYCLE_HD inline Pack::Mask isfinite(Pack x) { return (__builtin_bit_cast(Pack::Ints, x.v) & 0x7fffffff) < 0x7f800000; }
 
 /// The larger; NaN where either is, as NumPy has it. (In parentheses because some systems' headers have a macro max.)
-template <class R> TRICYCLE_HD R (max)(R a, std::type_identity_t<R> b) { return select(isnan(a), a, select(isnan(b), b, select(a > b, a, b))); }
+template <class R>
+TRICYCLE_HD R (max)(R a, std::type_identity_t<R> b) {
+  return select(isnan(a), a, select(isnan(b), b, select(a > b, a, b)));
+}
 /// The smaller; NaN where either is.
-template <class R> TRICYCLE_HD R (min)(R a, std::type_identity_t<R> b) { return select(isnan(a), a, select(isnan(b), b, select(a < b, a, b))); }
+template <class R>
+TRICYCLE_HD R (min)(R a, std::type_identity_t<R> b) {
+  return select(isnan(a), a, select(isnan(b), b, select(a < b, a, b)));
+}
 
 }  // namespace math
 }

@@ -10,7 +10,7 @@ namespace kernel {
 namespace detail {
 
 /// The sum over rows [from, to) of f(row, i), added in pairs.
-template <class R, class F, class I>
+TRICYCLE_HOST_CALLS template <class R, class F, class I>
 TRICYCLE_HD R down(Index from, Index to, F& f, I i) {
   if (to - from > 32) {
     Index middle = from + (to - from) / 2;

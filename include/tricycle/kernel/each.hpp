@@ -17,7 +17,7 @@ inline constexpr bool is_wide = [] {
 }();
 
 /// f at every index from `from` to `to`: a pack at a time where f is wide, the last short ones as a padded pack.
-template <bool wide, class F>
+TRICYCLE_HOST_CALLS template <bool wide, class F>
 TRICYCLE_HD void loop(Index from, Index to, F&& f) {
   if constexpr (wide) {
     for (; from + lanes <= to; from += lanes) f(Lanes{from});

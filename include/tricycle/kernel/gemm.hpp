@@ -16,6 +16,7 @@
 #endif
 #include "tricycle/core/device.hpp"
 #include "tricycle/core/memory.hpp"
+#include "tricycle/core/pack.hpp"
 #include "tricycle/kernel/gemm_micro.hpp"
 #include "tricycle/kernel/threads.hpp"
 
@@ -39,7 +40,9 @@ namespace detail {
 template <class T>
 class Scratch {
  public:
-  explicit Scratch(Index size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)), data_(bytes_ ? static_cast<T*>(memory::allocate(bytes_)) : nullptr) {}
+  explicit Scratch(Index size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)) {
+    if (size > 0) data_ = static_cast<T*>(memory::allocate(bytes_));
+  }
   ~Scratch() { if (data_) memory::release(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -47,7 +50,7 @@ class Scratch {
 
  private:
   std::size_t bytes_;
-  T* data_;
+  T* data_ = nullptr;
 };
 
 inline constexpr Index depth = 256;         // of a panel: it then fits the first cache
@@ -70,11 +73,18 @@ struct Block {
 
   /// C = or += the block's sums, which lie `row` apart.
   void write(const compute<C>* sums, Index row) const {
-    for (Index i = 0; i < m; ++i)
-      for (Index j = 0; j < n; ++j) {
+    for (Index i = 0; i < m; ++i) {
+      Index j = 0;
+      if constexpr (std::is_same_v<compute<C>, float>)
+        for (C* to = c + i * sc.row; sc.column == 1 && j + lanes <= n; j += lanes) {
+          Pack sum = tricycle::detail::load_pack(sums + i * row + j);
+          tricycle::detail::store_pack(to + j, accumulate ? tricycle::detail::load_pack(to + j) + sum : sum);
+        }
+      for (; j < n; ++j) {
         C& to = c[i * sc.row + j * sc.column];
         to = accumulate ? static_cast<compute<C>>(to) + sums[i * row + j] : sums[i * row + j];
       }
+    }
   }
 };
 
@@ -130,20 +140,22 @@ void packed_product(Block<T, C> x) {
   }
   Index panels = split(x.n, micro::panel), k_most = (std::min)(x.k, depth);
   Index padded = panels * micro::panel;
-  Scratch<float> b_panels(k_most * (pack_b ? padded : micro::panel)), a_tile(!pack_a ? 0 : micro::tallest * k_most), c_block(direct ? 0 : x.m * padded);
+  Scratch<float> b_panels(k_most * (pack_b ? padded : micro::panel)), a_tile(pack_a ? micro::tallest * k_most : 0);
+  Scratch<float> c_block(direct ? 0 : x.m * padded);
   alignas(64) float edge[micro::tallest * micro::panel];      // a tile that C has not all the columns of
   float* c = c_block.data();
   Index c_row = padded;
   if constexpr (std::is_same_v<C, float>) if (direct) c = x.c, c_row = x.sc.row;
 
-  for (Index p = 0; p == 0 || p < x.k; p += depth) {          // once even when k is 0, to write the zeros
+  for (Index p = 0; p < x.k; p += depth) {
     Index k = (std::min)(x.k - p, depth);
     bool add = p > 0 || (direct && x.accumulate);
     const T* b = x.b + p * x.sb.row;
     for (Index j = pack_b ? 0 : panels - 1; j < panels; ++j) {           // the last one may have to be padded
       Index columns = (std::min)(x.n - j * micro::panel, micro::panel);
       if (pack_b || columns < micro::panel)
-        micro::pack(b_panels.data() + (pack_b ? j * k * micro::panel : 0), micro::panel, b + j * micro::panel * x.sb.column, columns, x.sb.column, k, x.sb.row);
+        micro::pack(b_panels.data() + (pack_b ? j * k * micro::panel : 0), micro::panel, b + j * micro::panel * x.sb.column, columns, x.sb.column,
+                    k, x.sb.row);
     }
     Index i = 0;
     tiles<micro::tallest>(x.m, i, [&](auto rows) {
@@ -179,7 +191,8 @@ void packed_product(Block<T, C> x) {
 inline void eigen_product(const Block<double, double>& x) {
   using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   using Rows = Eigen::OuterStride<>;
-  Scratch<double> a_copy(x.sa.column == 1 ? 0 : x.m * x.k), b_copy(x.sb.column == 1 ? 0 : x.k * x.n), c_copy(x.sc.column == 1 ? 0 : x.m * x.n);
+  Scratch<double> a_copy(x.sa.column == 1 ? 0 : x.m * x.k), b_copy(x.sb.column == 1 ? 0 : x.k * x.n);
+  Scratch<double> c_copy(x.sc.column == 1 ? 0 : x.m * x.n);
   auto row_major = [](const double* from, Strides s, Index rows, Index columns, double* copy) {
     if (s.column != 1) {
       for (Index i = 0; i < rows; ++i)
@@ -235,6 +248,14 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
     return one;
   };
 
+  if (x.k == 0) {
+    x.sa = x.sb = {};                       // operands without a number may be null pointers
+    for (Index batch = 0; batch < (x.accumulate ? 0 : batches); ++batch)
+      for (Index i = 0; i < x.m; ++i)
+        for (Index j = 0; j < x.n; ++j) at(batch).c[i * x.sc.row + j * x.sc.column] = C(0);
+    return;
+  }
+
   if (Floating<T> && x.k > longest) {
     using Sum = compute<T>;
     Scratch<Sum> sums(batches * x.m * x.n);
@@ -250,16 +271,19 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
     return;
   }
 
-  // Some 16 tasks, but none too small. Columns are cut first where B has to be packed, as each block packs its own part.
+  // Some 16 tasks, but none too small. Each block packs what it must, so what has to be packed is cut first: the columns of
+  // a B that lies column by column; but the rows of bf16, whose A costs more to pack than B.
   const bool thin = x.few_rows();
   const double volume = double(batches) * double(x.m) * double(x.n) * double(x.k), least = thin ? 1 << 16 : 1 << 19, most = 1 << 26;
   const double target = (std::min)((std::max)(volume / 16, least), most);
   Index rows = split(x.m, 384), columns = thin ? 1 : split(x.n, 256);
+  const Index narrowest = thin && x.sb.row != 1 ? 2048 : 2 * micro::panel;   // whole pages, where rows of B are read
   auto height = [&] { return split(x.m, rows); };
   auto width = [&] { return split(x.n, columns); };
   auto work = [&] { return double(height()) * double(width()) * double(x.k); };
   while (work() > target) {
-    if (width() >= (thin && x.sb.row != 1 ? 2048 : 2 * micro::panel) && (x.sb.column != 1 || 2 * width() >= height())) columns *= 2;
+    bool wider = std::is_same_v<T, bf16> ? width() >= 4 * height() : x.sb.column != 1 || 2 * width() >= height();
+    if (width() >= narrowest && (thin || wider || height() < 8 * micro::tallest)) columns *= 2;
     else if (height() >= 8 * micro::tallest) rows *= 2;
     else break;
   }

@@ -41,23 +41,25 @@ inline Wide multiply_add(Wide a, Wide b, Wide c) {
 
 inline Wide splat(float x) { return x - Wide{}; }
 
-inline Wide load(const float* from) {
-  Wide x;
+/// As many neighbours as V holds, as floats.
+template <class V = Wide>
+V load(const float* from) {
+  V x;
   std::memcpy(&x, from, sizeof x);
   return x;
 }
-
-inline Wide load(const bf16* from) {
-  typedef std::uint16_t Halves __attribute__((vector_size(TRICYCLE_VECTOR_BYTES / 2)));
-  typedef std::uint32_t Words __attribute__((vector_size(TRICYCLE_VECTOR_BYTES)));
+template <class V = Wide>
+V load(const bf16* from) {
+  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(V) / 2)));
+  typedef std::uint32_t Words __attribute__((vector_size(sizeof(V))));
   Halves x;
   std::memcpy(&x, from, sizeof x);
-  return (Wide)(__builtin_convertvector(x, Words) << 16);
+  return (V)(__builtin_convertvector(x, Words) << 16);
 }
 
 /// The first `count` floats at `from`, then zeros: never a byte more is read.
 template <class T>
-Wide load(const T* from, Index count) {
+Wide load_some(const T* from, Index count) {
   float x[wide] = {};
   for (Index i = 0; i < count; ++i) x[i] = from[i];
   return load(x);
@@ -65,25 +67,13 @@ Wide load(const T* from, Index count) {
 
 inline void store(float* to, Wide x) { std::memcpy(to, &x, sizeof x); }
 
-/// Four neighbours, as floats.
-inline Four load_four(const float* from) {
-  Four x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
-}
-inline Four load_four(const bf16* from) {
-  typedef std::uint16_t Halves __attribute__((vector_size(8)));
-  typedef std::uint32_t Words __attribute__((vector_size(16)));
-  Halves x;
-  std::memcpy(&x, from, sizeof x);
-  return (Four)(__builtin_convertvector(x, Words) << 16);
-}
-
 /// f(0), f(1) ... f(N - 1), with numbers that the compiler knows: arrays indexed by them stay in registers. (Clang has to
 /// be told to inline it; a pragma would do as well, but nvcc knows none.)
 template <int N>
 __attribute__((always_inline)) inline void unrolled(auto&& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) { (f(std::integral_constant<int, I>{}), ...); }(std::make_integer_sequence<int, N>{});
+  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, I>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
 }
 
 /// C (R, panel) = or += A (R, k) B (k, panel). A is read a number at a time, so its strides are free; of B and C the
@@ -149,7 +139,7 @@ void dots(Index n, Index k, const float* a, Index a_row, const T* b, Index b_col
     };
     Index p = 0;
     for (; p + wide <= k; p += wide) step(p, [](const T* x) { return load(x); });
-    if (p < k) step(p, [&](const T* x) { return load(x, k - p); });
+    if (p < k) step(p, [&](const T* x) { return load_some(x, k - p); });
     for (int i = 0; i < M; ++i) {
       Four all = sum(sums[i]);
       for (int q = 0; q < J; ++q) c[i * c_row + j + q] += all[q];
@@ -179,7 +169,7 @@ void sums(Index n, Index k, const float* a, Index a_row, const T* b, Index b_row
     };
     Index j = 0;
     for (; j + wide <= n; j += wide) step(j, [](const T* from) { return load(from); });
-    if (j < n) step(j, [&](const T* from) { return load(from, n - j); });
+    if (j < n) step(j, [&](const T* from) { return load_some(from, n - j); });
   };
   Index p = 0;
   for (; p + 4 <= k; p += 4) some(std::integral_constant<int, 4>{}, p);
@@ -195,7 +185,7 @@ void pack(float* to, Index width, const T* from, Index n, Index across, Index k,
     for (; i + 4 <= n; i += 4) {
       const T* x = from + i * across;
       for (Index p = 0; p < last; p += 4) {
-        Four turned[] = {load_four(x + p), load_four(x + across + p), load_four(x + 2 * across + p), load_four(x + 3 * across + p)};
+        Four turned[] = {load<Four>(x + p), load<Four>(x + across + p), load<Four>(x + 2 * across + p), load<Four>(x + 3 * across + p)};
         turn(turned);
         for (int q = 0; q < 4; ++q) std::memcpy(to + (p + q) * width + i, &turned[q], sizeof(Four));
       }
@@ -206,7 +196,7 @@ void pack(float* to, Index width, const T* from, Index n, Index across, Index k,
     i = n - n % 4;
     for (Index p = 0; p < k; ++p)
       for (Index q = 0; q < i; q += 4) {
-        Four x = load_four(from + p * along + q);
+        Four x = load<Four>(from + p * along + q);
         std::memcpy(to + p * width + q, &x, sizeof x);
       }
   }

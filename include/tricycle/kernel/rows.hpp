@@ -30,7 +30,7 @@ struct Team {
   TRICYCLE_HD auto max(F&& f) const {
     using R = decltype(f(Index{}) + f(Index{}));
     auto larger = [](auto a, auto b) { return math::max(a, b); };
-    return total(pairwise(0, n, f, -std::numeric_limits<R>::infinity(), larger), larger);
+    return total(pairwise(0, n, f, -R(__builtin_huge_valf()), larger), larger);
   }
 
  private:

@@ -27,7 +27,7 @@ struct SumRows {
   const T* x; Index n, pieces; F f; compute<T> scale; Gather<Out> out;
   template <class Team> TRICYCLE_HD void operator()(Team piece) const {
     Index row = piece.index / pieces, from = piece.index % pieces * kernel::grain;
-    piece.n = (std::min)(kernel::grain, n - from);
+    piece.n = n - from < kernel::grain ? n - from : kernel::grain;
     Row<const T> numbers{x + row * n + from};
     out[piece.index] = piece.sum([&](auto i) { return f(numbers[i]); }) * scale;
   }

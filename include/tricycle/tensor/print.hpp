@@ -72,10 +72,10 @@ std::string scalar(T number) {
   else if constexpr (std::integral<T>) return characters(number);
   else {
     compute<T> x = number;
+    if (!math::isfinite(x)) return decimal(x, true, 0).whole;
     double magnitude = std::abs(static_cast<double>(x)), too_large = std::same_as<T, double> ? 1e16 : 1e6;
-    bool scientific = magnitude != 0 && (magnitude < 1e-4 || magnitude >= too_large);
+    bool scientific = magnitude >= too_large || (magnitude > 0 && magnitude < 1e-4);
     Decimal d = decimal(x, scientific, (std::numeric_limits<int>::max)());
-    if (!math::isfinite(x)) return d.whole;
     if (d.fraction.empty() && !scientific) d.fraction = "0";
     return d.whole + (d.fraction.empty() ? "" : ".") + d.fraction + d.exponent;
   }
@@ -86,7 +86,7 @@ template <class R>
 bool need_exponents(const std::vector<R>& numbers) {
   R largest = 0, smallest = (std::numeric_limits<R>::max)();
   for (R x : numbers) {
-    if (x == 0 || !math::isfinite(x)) continue;
+    if (!math::isfinite(x) || x == 0) continue;
     largest = (std::max)(largest, std::abs(x));
     smallest = (std::min)(smallest, std::abs(x));
   }
@@ -176,10 +176,10 @@ class Grid {
     text_.append(static_cast<std::size_t>(n), '\n').append(opening.size() + static_cast<std::size_t>(brackets), ' ');
   }
 
-  /// A word, on the next line if it is too long for this one; but the first of a row stays.
+  /// A word, on the next line if this one would not hold it and all the brackets that may close behind it.
   void put(std::string_view word) {
-    std::size_t column = text_.size() - (text_.rfind('\n') + 1), rank = static_cast<std::size_t>(shape_.rank());
-    if (column + word.size() > line_width - rank && column > opening.size() + rank) {
+    std::size_t column = text_.size() - (text_.rfind('\n') + 1);
+    if (column + word.size() + static_cast<std::size_t>(shape_.rank()) > line_width) {
       text_.erase(text_.find_last_not_of(' ') + 1);
       start_lines(1, shape_.rank());
     }

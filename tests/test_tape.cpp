@@ -1,0 +1,533 @@
+// The tape: gradients reach every leaf once, whatever the graph; nothing is kept too long, freed too early, or shared.
+#include <chrono>
+#include <random>
+#include <thread>
+#include "catch.hpp"
+#include "refusal.hpp"
+#include "tricycle/op/einsum.hpp"
+#include "tricycle/op/elementwise.hpp"
+#include "tricycle/op/layout.hpp"
+#include "tricycle/op/reduce.hpp"
+#include "tricycle/op/rowwise.hpp"
+#include "tricycle/tensor/create.hpp"
+
+using namespace std::string_literals;
+using tricycle::bf16;
+using tricycle::einsum;
+using tricycle::Index;
+using tricycle::NoGrad;
+using tricycle::Shape;
+using tricycle::Sink;
+using tricycle::Tensor;
+using tricycle::to_tensor;
+using Catch::Matchers::Contains;
+
+namespace {
+
+using Numbers = std::vector<float>;
+
+template <class T>
+std::string printed(const T& x) {
+  std::ostringstream out;
+  out << x;
+  return out.str();
+}
+
+/// x as it is, recorded as an op of its own, whose gradient goes by `then` on its way.
+template <class Then>
+Tensor<float> watched(const Tensor<float>& x, Then then) {
+  return tricycle::record("watched", x.view(x.shape()), {{x, [then](const Tensor<float>& grad) {
+    then(grad);
+    return grad;
+  }}});
+}
+Tensor<float> same(const Tensor<float>& x) {
+  return watched(x, [](auto&) {});
+}
+
+/// Stands for whatever may go wrong in an op that the library knows nothing about.
+struct Trouble : std::runtime_error { using std::runtime_error::runtime_error; };
+
+Tensor<float> troubled(const Tensor<float>& x, bool& on) {
+  return watched(x, [&on](auto&) { if (on) throw Trouble("trouble"); });
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- graphs
+
+TEST_CASE("the same tensor twice in an op") {
+  auto x = to_tensor({2, 3});
+  (x * x).backward();
+  CHECK(x.grad().to_vector() == Numbers{4, 6});
+  x.zero_grad();
+  (x + x).backward();
+  CHECK(x.grad().to_vector() == Numbers{2, 2});
+  x.zero_grad();
+  (x - x).backward();
+  CHECK(x.grad().to_vector() == Numbers{0, 0});
+  auto m = to_tensor({{1, 2}, {3, 4}});
+  einsum<"ij,jk->ik">(m, m).backward();
+  CHECK(m.grad().to_vector() == Numbers{7, 11, 9, 13});
+}
+
+TEST_CASE("diamonds in both orders") {
+  for (bool long_way_first : {false, true}) {
+    auto x = to_tensor({2, 3});
+    auto shared = x * x, branch = same(same(shared * 3.0)) * shared;         // 3 x^4
+    auto y = long_way_first ? branch + shared : shared + branch;            // 3 x^4 + x^2
+    y.backward();
+    CHECK(x.grad().to_vector() == Numbers{12 * 8 + 4, 12 * 27 + 6});
+  }
+}
+
+TEST_CASE("a gradient that two arguments are given is nobody's to change") {
+  auto a = to_tensor({5, 5}), b = to_tensor({7, 7});
+  auto c = a + b, d = c + a;
+  d.backward();
+  CHECK(a.grad().to_vector() == Numbers{2, 2});
+  CHECK(b.grad().to_vector() == Numbers{1, 1});
+
+  auto e = to_tensor({5, 5}), f = to_tensor({7, 7}), seed = to_tensor({3, 4}, {.requires_grad = false});
+  (e + f).backward(seed);
+  CHECK(e.grad().data() != f.grad().data());
+  CHECK(e.grad().data() != seed.data());
+  CHECK(f.grad().data() != seed.data());
+  seed.mutable_data()[0] = 100;
+  CHECK(e.grad().to_vector() == Numbers{3, 4});
+
+  auto before = e.grad();                                    // what the user holds does not change under their eyes
+  (e + f).backward();
+  CHECK(before.to_vector() == Numbers{3, 4});
+  CHECK(e.grad().to_vector() == Numbers{4, 5});
+}
+
+TEST_CASE("a layer used twice") {
+  auto w = to_tensor({{1, 2}, {3, 4}}), x = to_tensor({{1, 1}});
+  auto layer = [&](const Tensor<float>& in) { return einsum<"ij,jk->ik">(in, w); };
+  layer(layer(x)).backward();                                // d sum(x w w) / dw = xᵀ (1 wᵀ) + (x w)ᵀ 1
+  CHECK(w.grad().to_vector() == Numbers{3 + 4, 7 + 4, 3 + 6, 7 + 6});
+}
+
+TEST_CASE("y = y + y 60 times is 2^60, in no time") {
+  auto start = std::chrono::steady_clock::now();
+  auto x = tricycle::to_tensor<double>(1);
+  auto y = x;
+  for (int i = 0; i < 60; ++i) y = y + y;
+  y.backward();
+  CHECK(y.item() == std::ldexp(1.0, 60));
+  CHECK(x.grad().item() == std::ldexp(1.0, 60));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+}
+
+TEST_CASE("several results of one op") {
+  auto x = to_tensor({1, 2, 3, 4, 5, 6});
+  auto parts = tricycle::split(x, 3);
+  (parts[0] * parts[2]).backward();                          // the one in the middle is not used
+  CHECK(x.grad().to_vector() == Numbers{5, 6, 0, 0, 1, 2});
+  x.zero_grad();
+  parts = tricycle::split(x, 3);
+  parts[1].backward();
+  CHECK(x.grad().to_vector() == Numbers{0, 0, 1, 1, 0, 0});
+  parts = tricycle::split(x, 3);
+  (parts[0] + parts[0] * parts[1] + x.reshape({3, 2}).reshape({6}).view(Shape{2})).backward();
+  CHECK(x.grad().to_vector() == Numbers{4, 5, 2, 3, 0, 0});
+  CHECK(parts[0].name() == "split");
+}
+
+// ---------------------------------------------------------------- backward() again
+
+TEST_CASE("backward twice throws, or is right if the graph is retained") {
+  auto x = to_tensor({2, 3});
+  auto y = x * x * x;
+  y.backward({.retain_graph = true});
+  CHECK(x.grad().to_vector() == Numbers{12, 27});
+  y.backward({.retain_graph = true});
+  y.backward();
+  CHECK(x.grad().to_vector() == Numbers{36, 81});
+  CHECK_THAT(refusal([&] { y.backward(); }), Contains("was freed by an earlier backward()") && Contains("retain_graph"));
+  CHECK(x.grad().to_vector() == Numbers{36, 81});
+
+  auto z = tricycle::sum(x);
+  for (int i = 0; i < 2; ++i) CHECK(refusal([&] { z.backward(); }).empty() == (i == 0));
+}
+
+TEST_CASE("a graph of which a part was freed is refused before anything has changed") {
+  auto x = to_tensor({2, 3});
+  auto y = x * x;
+  auto z = y * 2.0, w = y * 3.0 + x;
+  z.backward();
+  CHECK_THAT(refusal([&] { w.backward(); }), Contains("\""s + std::string(y.name()) + "\"") && Contains("freed"));
+  CHECK(x.grad().to_vector() == Numbers{8, 12});
+  (x * x).backward();                                        // the leaves are as good as new
+  CHECK(x.grad().to_vector() == Numbers{12, 18});
+}
+
+TEST_CASE("backward twice through several results") {
+  auto x = to_tensor({1, 2, 3, 4});
+  auto parts = tricycle::split(x, 2);
+  auto y = parts[0] * parts[1], z = parts[1] * 2.0;
+  y.backward({.retain_graph = true});
+  CHECK(x.grad().to_vector() == Numbers{3, 4, 1, 2});
+  z.backward({.retain_graph = true});                        // another part alone: the first's gradient is forgotten
+  CHECK(x.grad().to_vector() == Numbers{3, 4, 3, 4});
+  y.backward();
+  CHECK(x.grad().to_vector() == Numbers{6, 8, 4, 6});
+  CHECK_THAT(refusal([&] { z.backward(); }), Contains("freed"));
+  CHECK_THAT(refusal([&] { y.backward(); }), Contains("freed"));
+}
+
+// ---------------------------------------------------------------- gradients
+
+TEST_CASE("leaves add up over calls, until zero_grad") {
+  auto x = to_tensor({1, 2});
+  CHECK_FALSE(x.has_grad());
+  CHECK(refusal([&] { x.grad(); }) == "grad: no backward() has reached this tensor of shape (2,)");
+  (x * 3.0).backward();
+  (x * 4.0).backward();
+  CHECK(x.grad().to_vector() == Numbers{7, 7});
+  x.zero_grad();
+  CHECK_FALSE(x.has_grad());
+  (x * 5.0).backward();
+  CHECK(x.grad().to_vector() == Numbers{5, 5});
+  x.zero_grad();
+  x.backward();                                              // a leaf is its own derivative
+  x.backward(to_tensor({2, 3}));
+  CHECK(x.grad().to_vector() == Numbers{3, 4});
+}
+
+TEST_CASE("backward is seeded with ones, or with what it is given") {
+  auto x = to_tensor({{1, 2}, {3, 4}});
+  auto y = x * x;
+  y.backward({.retain_graph = true});
+  CHECK(x.grad().to_vector() == Numbers{2, 4, 6, 8});
+  x.zero_grad();
+  y.backward(to_tensor({{1, 0}, {0, -1}}));
+  CHECK(x.grad().to_vector() == Numbers{2, 0, 0, -8});
+  CHECK(refusal([&] { y.backward(to_tensor({1, 2})); }) == "backward: a gradient of shape (2,) for a tensor of shape (2, 2)");
+  CHECK(refusal([&] { x.detach().backward(); }) == "backward: nothing was recorded for this tensor of shape (2, 2)");
+  CHECK_FALSE(y.has_grad());                                 // only leaves keep theirs
+}
+
+TEST_CASE("a gradient of another shape than its argument is refused") {
+  auto x = to_tensor({1, 2});
+  auto y = tricycle::record("odd", x.view(Shape{2}), {{x, [](const Tensor<float>& grad) { return grad.view(Shape{1}); }}});
+  CHECK_THAT(refusal([&] { y.backward(); }), Contains("odd") && Contains("(1,)") && Contains("(2,)"));
+}
+
+TEST_CASE("a product adds to its gradient in place") {
+  auto w = to_tensor({{1, 2}, {3, 4}}), x = to_tensor({{1, 1}}, {.requires_grad = false});
+  auto product = [&] { return einsum<"ij,jk->ik">(x, w); };
+  product().backward();
+  const float* where = w.grad().data();
+  std::uint64_t writes = w.grad().version();
+  (product() + product() + product()).backward();
+  CHECK(w.grad().data() == where);
+  CHECK(w.grad().version() == writes + 3);
+  CHECK(w.grad().to_vector() == Numbers{4, 4, 4, 4});
+
+  std::vector<std::pair<const float*, bool>> gathered;       // what a sink says: overwrite the first time, then add
+  auto op = [&](const Tensor<float>& a) {
+    return tricycle::record("op", a.view(a.shape()), {{a, [&](const Tensor<float>& grad, Sink<float> to) {
+      auto out = to.gather();
+      gathered.emplace_back(out.at, out.add);
+      for (Index i = 0; i < grad.size(); ++i) out[i] = grad.data()[i];
+    }}});
+  };
+  auto middle = w * 1.0;
+  (op(middle) + op(middle)).backward();
+  REQUIRE(gathered.size() == 2);
+  CHECK(gathered[0].first == gathered[1].first);
+  CHECK((!gathered[0].second && gathered[1].second));
+}
+
+TEST_CASE("writing in place to a tensor that a gradient needs throws, and says which") {
+  auto a = to_tensor({1, 2, 3}), b = to_tensor({4, 5, 6});
+  auto y = a * b;
+  b.mutable_data()[0] = 0;
+  auto said = refusal([&] { y.backward(); });
+  CHECK_THAT(said, Contains(std::string(y.name())) && Contains("(3,)") && Contains("overwritten in place"));
+
+  auto z = tricycle::exp(a);                                 // needs its result
+  z.mutable_data()[0] = 0;
+  CHECK_THAT(refusal([&] { z.backward(); }), Contains("exp") && Contains("overwritten in place"));
+
+  a.zero_grad();
+  auto sum = a + b;                                          // needs nothing
+  a.mutable_data()[0] = 0;
+  sum.mutable_data()[0] = 0;
+  sum.backward();
+  CHECK(a.grad().to_vector() == Numbers{1, 1, 1});
+}
+
+// ---------------------------------------------------------------- long graphs, and when things are freed
+
+TEST_CASE("a chain of 1,000,000 nodes backs up, and is freed") {
+  auto x = to_tensor(1);
+  std::weak_ptr<tricycle::AnyNode> first, middle;
+  for (bool back_up : {true, false}) {
+    auto y = same(x);
+    first = y.node();
+    for (int i = 0; i < 1'000'000; ++i) {
+      y = same(y);
+      if (i == 500'000) middle = y.node();
+    }
+    CHECK_FALSE(middle.expired());
+    if (back_up) {
+      y.backward();
+      CHECK(x.grad().item() == 1);
+      CHECK(middle.expired());                               // although y is still there
+    }
+  }
+  CHECK(first.expired());
+  CHECK(middle.expired());
+}
+
+TEST_CASE("a chain of 100,000 nodes with random skips backs up, and is freed") {
+  auto x = tricycle::to_tensor<double>(1);
+  std::weak_ptr<tricycle::AnyNode> first;
+  for (bool back_up : {true, false}) {
+    std::mt19937 random(1);
+    std::vector<Tensor<double>> all{x * 1.0};
+    first = all[0].node();
+    while (all.size() < 100'000) all.push_back((all.back() + all[random() % all.size()]) * 0.5);
+    if (back_up) {
+      all.back().backward();
+      CHECK(std::abs(x.grad().item() - 1) < 1e-9);
+    }
+  }
+  CHECK(first.expired());
+}
+
+TEST_CASE("what a back_fn holds is freed as the walk passes it") {
+  auto token = std::make_shared<int>();
+  std::weak_ptr<int> held = token;
+  bool freed_in_time = false;
+  auto x = to_tensor({1, 2});
+  auto y = watched(x, [&](auto&) { freed_in_time = held.expired(); });
+  auto z = watched(y, [token](auto&) {});
+  token.reset();
+  CHECK_FALSE(held.expired());
+  z.backward({.retain_graph = true});
+  CHECK_FALSE(freed_in_time);
+  z.backward();
+  CHECK(freed_in_time);
+}
+
+TEST_CASE("a tensor outlives the graph that it was in") {
+  Tensor<float> y(Shape{});
+  {
+    auto x = to_tensor({1, 2});
+    y = tricycle::sum(x * x);
+  }
+  y.backward();                                              // its leaves are gone but for the graph
+  CHECK(y.item() == 5);
+}
+
+// ---------------------------------------------------------------- exceptions
+
+TEST_CASE("after an exception in a back_fn the next graph is right") {
+  auto x = to_tensor({2, 3});
+  bool trouble = true;
+  auto shared = x * x;
+  auto left = same(shared), right = same(shared);
+  auto y = troubled(left, trouble) * 2.0 + right;            // broken off while gradients are on their way
+  auto z = right + troubled(left, trouble) * 2.0;            // the other order
+  for (auto& broken : {y, z}) {
+    CHECK_THROWS_AS(broken.backward({.retain_graph = true}), Trouble);
+    x.zero_grad();
+    (x * 3.0).backward();                                    // shares the leaf
+    CHECK(x.grad().to_vector() == Numbers{3, 3});
+    x.zero_grad();
+    (left * right).backward({.retain_graph = true});         // shares nodes: d x^4
+    CHECK(x.grad().to_vector() == Numbers{32, 108});
+    x.zero_grad();
+  }
+  trouble = false;
+  y.backward({.retain_graph = true});
+  z.backward();
+  CHECK(x.grad().to_vector() == Numbers{2 * 3 * 4, 2 * 3 * 6});
+}
+
+TEST_CASE("after an exception between several results the next walk is right") {
+  auto x = to_tensor({1, 2, 3, 4});
+  bool trouble = true;
+  auto parts = tricycle::split(x, 2);
+  for (bool first : {false, true}) {
+    auto fine = parts[0] * 2.0, bad = troubled(parts[1], trouble);
+    auto y = first ? fine + bad : bad + fine;
+    CHECK_THROWS_AS(y.backward({.retain_graph = true}), Trouble);
+    x.zero_grad();
+    parts[1].backward({.retain_graph = true});
+    CHECK(x.grad().to_vector() == Numbers{0, 0, 1, 1});
+  }
+}
+
+TEST_CASE("an Error in a back_fn says in which op's") {
+  auto x = to_tensor({1, 2});
+  CHECK(refusal([&] { watched(x, [](auto&) { tricycle::fail("the reason"); }).backward(); }) == "backward of \"watched\": the reason");
+}
+
+TEST_CASE("an exception does not leave recording switched off") {
+  auto x = to_tensor({1, 2});
+  bool trouble = true;
+  CHECK_THROWS_AS(troubled(x, trouble).backward(), Trouble);
+  CHECK((x * x).requires_grad());
+}
+
+// ---------------------------------------------------------------- what is recorded, and what may be seen of it
+
+TEST_CASE("under NoGrad nothing is recorded, on this thread") {
+  auto x = to_tensor({1, 2});
+  {
+    NoGrad outer;
+    {
+      NoGrad inner;
+      CHECK_FALSE((x * x).requires_grad());
+    }
+    CHECK_FALSE((x * x).requires_grad());
+    CHECK_FALSE(tricycle::split(x, 2)[0].requires_grad());
+    CHECK_FALSE(tricycle::layer_norm(x, x).requires_grad());
+    bool elsewhere = false;
+    std::thread([&] { elsewhere = (x * x).requires_grad(); }).join();
+    CHECK(elsewhere);
+  }
+  CHECK((x * x).requires_grad());
+  auto constant = to_tensor({1, 2}, {.requires_grad = false});
+  CHECK_FALSE((constant * constant).requires_grad());
+  CHECK((constant * x).requires_grad());
+}
+
+TEST_CASE("detach forgets") {
+  auto x = to_tensor({2, 3});
+  auto y = x * x;
+  auto d = y.detach();
+  CHECK(d.data() == y.data());
+  CHECK_FALSE(d.requires_grad());
+  (d * x).backward();
+  CHECK(x.grad().to_vector() == Numbers{4, 9});
+}
+
+TEST_CASE("args and back_fns are paired, and can be printed") {
+  auto a = to_tensor({2, 3}), b = to_tensor({5, 7}), constant = to_tensor({1, 1}, {.requires_grad = false});
+  CHECK(a.args().empty());
+  CHECK(a.back_fns().empty());
+  auto y = a * b;
+  REQUIRE(y.args().size() == 2);
+  REQUIRE(y.back_fns().size() == 2);
+  CHECK(y.args()[0] == a.node());
+  CHECK(y.args()[1] == b.node());
+  CHECK(printed(*y.args()[0]) == "leaf (2,) float32");
+  CHECK(printed(*(y + a).args()[0]) == std::string(y.name()) + " (2,) float32");
+  CHECK(printed(y.back_fns()[1]) == "back_fn 1 of " + std::string(y.name()));
+
+  y.back_fns()[1](to_tensor({10, 100}));                     // to b alone
+  CHECK(b.grad().to_vector() == Numbers{20, 300});
+  CHECK_FALSE(a.has_grad());
+  y.back_fns()[0](to_tensor({1, 2}));
+  CHECK(a.grad().to_vector() == Numbers{5, 14});
+  CHECK_THAT(refusal([&] { y.back_fns()[0](to_tensor(1)); }), Contains("()") && Contains("(2,)"));
+
+  auto z = constant * a;                                     // an argument without a gradient has its place
+  REQUIRE(z.args().size() == 2);
+  CHECK(z.args()[0] == nullptr);
+  CHECK(z.args()[1] == a.node());
+  z.back_fns()[0](to_tensor({1, 1}));
+
+  auto spare = y.back_fns()[0];
+  y.backward();
+  CHECK_THAT(refusal([&] { spare(to_tensor({1, 1})); }), Contains("freed"));
+}
+
+TEST_CASE("a gradient sent by hand to the middle of a graph is not taken for backward's") {
+  auto x = to_tensor({2, 3});
+  auto y = x * x, z = y * 2.0;
+  z.back_fns()[0](to_tensor({100, 100}));
+  CHECK(y.grad().to_vector() == Numbers{200, 200});
+  z.backward();
+  CHECK(x.grad().to_vector() == Numbers{8, 12});
+}
+
+TEST_CASE("args and back_fns between element types") {
+  auto x = to_tensor({2, 3});
+  auto half = tricycle::cast<bf16>(x);
+  auto y = half * half;
+  auto z = tricycle::cast<float>(y);
+  REQUIRE(half.args().size() == 1);
+  CHECK(printed(*half.args()[0]) == "leaf (2,) float32");
+  CHECK(printed(*z.args()[0]) == std::string(y.name()) + " (2,) bfloat16");
+  z.back_fns()[0](to_tensor({1, 2}));
+  CHECK(y.grad().at(1) == 2.f);
+  half.back_fns()[0](to_tensor<bf16>({3, 4}));
+  CHECK(x.grad().to_vector() == Numbers{3, 4});
+  x.zero_grad();
+  z.backward();
+  CHECK(x.grad().to_vector() == Numbers{4, 6});
+}
+
+TEST_CASE("each back_fn of a joint one sends to its argument alone") {
+  auto x = tricycle::normal({3, 4}), gamma = to_tensor({1, 2, 3, 4}), beta = to_tensor({1, 1, 1, 1}), seed = tricycle::normal({3, 4}).detach();
+  auto y = tricycle::layer_norm(x, gamma, beta);
+  y.backward(seed, {.retain_graph = true});
+  Tensor<float>* args[] = {&x, &gamma, &beta};
+  REQUIRE(y.back_fns().size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto expected = args[i]->grad().to_vector();
+    for (auto* arg : args) arg->zero_grad();
+    y.back_fns()[i](seed);
+    for (std::size_t j = 0; j < 3; ++j) CHECK(args[j]->has_grad() == (i == j));
+    CHECK(args[i]->grad().to_vector() == expected);
+    y.backward(seed, {.retain_graph = true});
+    for (auto* arg : args) arg->zero_grad();
+    y.backward(seed, {.retain_graph = true});
+  }
+}
+
+// ---------------------------------------------------------------- threads
+
+TEST_CASE("8 threads train models of their own") {
+  auto train = [](int seed) {
+    auto start = [seed](Index rows, Index columns) {
+      Tensor<float> w(Shape{rows, columns});
+      for (Index i = 0; i < w.size(); ++i) w.mutable_data()[i] = std::sin(static_cast<float>(i * 7 + seed));
+      return w.require_grad();
+    };
+    auto w = start(4, 16), v = start(16, 4), x = start(8, 4).detach();
+    for (int step = 0; step < 20; ++step) {
+      auto y = einsum<"ij,jk->ik">(tricycle::tanh(einsum<"ij,jk->ik">(x, w)), v);
+      auto parts = tricycle::split(tricycle::softmax(y), 2);
+      tricycle::sum(parts[0] * parts[1]).backward();
+      for (auto* p : {&w, &v}) {
+        for (Index i = 0; i < p->size(); ++i) p->mutable_data()[i] += p->grad().data()[i];
+        p->zero_grad();
+      }
+    }
+    return w.to_vector();
+  };
+  std::vector<Numbers> results(8);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < 8; ++i) threads.emplace_back([&, i] { results[i] = train(static_cast<int>(i % 2)); });
+  for (auto& thread : threads) thread.join();
+  for (std::size_t i = 0; i < 8; ++i) CHECK(results[i] == train(static_cast<int>(i % 2)));
+}
+
+TEST_CASE("one model serves several threads under NoGrad") {
+  auto w = to_tensor({{1, 2}, {3, 4}}), x = to_tensor({{1, 1}});
+  std::vector<Numbers> results(8);
+  std::vector<std::thread> threads;
+  for (auto& result : results)
+    threads.emplace_back([&] {
+      NoGrad guard;
+      for (int i = 0; i < 100; ++i) result = einsum<"ij,jk->ik">(x, w).to_vector();
+    });
+  for (auto& thread : threads) thread.join();
+  for (auto& result : results) CHECK(result == Numbers{4, 6});
+}
+
+TEST_CASE("a graph made in a thread that is gone backs up in another") {
+  auto x = to_tensor({2, 3});
+  Tensor<float> y(Shape{});
+  std::thread([&] { y = tricycle::sum(x * x * x); }).join();
+  y.backward();
+  CHECK(x.grad().to_vector() == Numbers{12, 27});
+}
