@@ -39,7 +39,7 @@ quietly cmake --build "$build" --target train_gpt
 needs_data=yes
 for option in "$@"; do
   case $option in
-    --data | --data=* | --help) needs_data=no ;;
+    --data | --data=* | --resume | --resume=* | --help) needs_data=no ;;
   esac
 done
 if [ $needs_data = yes ]; then

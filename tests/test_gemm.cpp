@@ -135,7 +135,8 @@ Case random_case(std::mt19937_64& random) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("gemm equals its definition over random shapes, strides and batches", "[gemm]", float, double, bf16, int, std::uint8_t, std::int64_t) {
+TEMPLATE_TEST_CASE("gemm equals its definition over random shapes, strides and batches", "[gemm]", float, double, bf16, int,
+                   std::uint8_t, std::int64_t) {
   std::mt19937_64 random(1337);
   for (int trial = 0; trial < 400; ++trial) {
     Case x = random_case(random);

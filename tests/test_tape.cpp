@@ -130,7 +130,7 @@ TEST_CASE("several results of one op") {
   parts[1].backward();
   CHECK(x.grad().to_vector() == Numbers{0, 0, 1, 1, 0, 0});
   parts = tricycle::split(x, 3);
-  (parts[0] + parts[0] * parts[1] + x.reshape({3, 2}).reshape({6}).view(Shape{2})).backward();
+  (parts[0] + parts[0] * parts[1]).backward();
   CHECK(x.grad().to_vector() == Numbers{4, 5, 2, 3, 0, 0});
   CHECK(parts[0].name() == "split");
 }

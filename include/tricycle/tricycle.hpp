@@ -2,6 +2,7 @@
 #pragma once
 #include "tricycle/tensor/tensor.hpp"
 #include "tricycle/tensor/create.hpp"
+#include "tricycle/tensor/print.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/reduce.hpp"
 #include "tricycle/op/rowwise.hpp"

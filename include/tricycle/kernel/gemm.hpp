@@ -187,27 +187,19 @@ void packed_product(Block<T, C> x) {
   if (!direct) x.write(c, c_row);
 }
 
-/// Double by Eigen, so that gradients are checked against a product that we did not write. What is not row-major is copied first.
+/// Double by Eigen, so that gradients are checked against a product that we did not write. All of it is copied into aligned
+/// blocks first: Eigen takes no two strides, and the order of its sums depends on where in memory its operands begin.
 inline void eigen_product(const Block<double, double>& x) {
   using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  using Rows = Eigen::OuterStride<>;
-  Scratch<double> a_copy(x.sa.column == 1 ? 0 : x.m * x.k), b_copy(x.sb.column == 1 ? 0 : x.k * x.n);
-  Scratch<double> c_copy(x.sc.column == 1 ? 0 : x.m * x.n);
-  auto row_major = [](const double* from, Strides s, Index rows, Index columns, double* copy) {
-    if (s.column != 1) {
-      for (Index i = 0; i < rows; ++i)
-        for (Index j = 0; j < columns; ++j) copy[i * columns + j] = from[i * s.row + j * s.column];
-      from = copy, s.row = columns;
-    }
-    return Eigen::Map<const Matrix, 0, Rows>(from, rows, columns, Rows(s.row));
+  Scratch<double> a(x.m * x.k), b(x.k * x.n), c(x.m * x.n);
+  auto copy = [](const double* from, Strides s, Index rows, Index columns, double* to) {
+    for (Index i = 0; i < rows; ++i)
+      for (Index j = 0; j < columns; ++j) to[i * columns + j] = from[i * s.row + j * s.column];
   };
-  auto a = row_major(x.a, x.sa, x.m, x.k, a_copy.data());
-  auto b = row_major(x.b, x.sb, x.k, x.n, b_copy.data());
-  bool direct = x.sc.column == 1;
-  Eigen::Map<Matrix, 0, Rows> c(direct ? x.c : c_copy.data(), x.m, x.n, Rows(direct ? x.sc.row : x.n));
-  if (!direct || !x.accumulate) c.setZero();
-  c.noalias() += a * b;
-  if (!direct) x.write(c_copy.data(), x.n);
+  copy(x.a, x.sa, x.m, x.k, a.data());
+  copy(x.b, x.sb, x.k, x.n, b.data());
+  Eigen::Map<Matrix>(c.data(), x.m, x.n).noalias() = Eigen::Map<Matrix>(a.data(), x.m, x.k) * Eigen::Map<Matrix>(b.data(), x.k, x.n);
+  x.write(c.data(), x.n);
 }
 
 /// Everything else by its definition. Integers wrap around as they do in NumPy: modulo a power of two.

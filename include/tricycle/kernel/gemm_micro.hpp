@@ -12,8 +12,9 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace kernel::micro {
 
-typedef float Wide __attribute__((vector_size(TRICYCLE_VECTOR_BYTES)));
-typedef float Four __attribute__((vector_size(16)));
+template <class N, std::size_t bytes> struct VectorOf { typedef N type __attribute__((vector_size(bytes))); };
+using Wide = VectorOf<float, TRICYCLE_VECTOR_BYTES>::type;
+using Four = VectorOf<float, 16>::type;
 
 inline constexpr Index wide = TRICYCLE_VECTOR_BYTES / 4;      // floats in a register
 inline constexpr Index panel = 2 * wide;                      // columns of a tile
@@ -50,11 +51,9 @@ V load(const float* from) {
 }
 template <class V = Wide>
 V load(const bf16* from) {
-  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(V) / 2)));
-  typedef std::uint32_t Words __attribute__((vector_size(sizeof(V))));
-  Halves x;
+  typename VectorOf<std::uint16_t, sizeof(V) / 2>::type x;
   std::memcpy(&x, from, sizeof x);
-  return (V)(__builtin_convertvector(x, Words) << 16);
+  return (V)(__builtin_convertvector(x, typename VectorOf<std::uint32_t, sizeof(V)>::type) << 16);
 }
 
 /// The first `count` floats at `from`, then zeros: never a byte more is read.

@@ -1,0 +1,195 @@
+// What ops ought to compute, as plain loops over long doubles: nothing here is shared with the library but its shapes.
+#pragma once
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <vector>
+#include "tricycle/core/shape.hpp"
+
+namespace reference {
+
+using tricycle::Index;
+using tricycle::Shape;
+using Real = long double;
+using Place = std::vector<Index>;                        // an index per axis
+
+/// Where the number at `place` stands in a tensor of this shape, to which leading axes and extents of 1 are stretched.
+inline std::size_t offset(const Shape& shape, const Place& place) {
+  Index at = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis)
+    at = at * shape[axis] + (shape[axis] == 1 ? 0 : place[place.size() - static_cast<std::size_t>(shape.rank() - axis)]);
+  return static_cast<std::size_t>(at);
+}
+
+struct Numbers {
+  Shape shape;
+  std::vector<Real> at;
+  Real operator[](const Place& place) const { return at[offset(shape, place)]; }
+};
+
+/// Every place of a shape, in the order in which the numbers stand.
+template <class Visit>
+void visit(const Shape& shape, Visit f) {
+  Place place(static_cast<std::size_t>(shape.rank()), 0);
+  for (Index left = shape.size(); left > 0; --left) {
+    f(place);
+    for (int axis = shape.rank(); axis-- > 0;) {
+      if (++place[static_cast<std::size_t>(axis)] < shape[axis]) break;
+      place[static_cast<std::size_t>(axis)] = 0;
+    }
+  }
+}
+
+/// A tensor whose number at each place is f(place).
+template <class F>
+Numbers build(const Shape& shape, F f) {
+  Numbers y{shape, {}};
+  visit(shape, [&](const Place& place) { y.at.push_back(f(place)); });
+  return y;
+}
+
+using Operands = std::vector<Numbers>;
+using Function = std::function<Numbers(const Operands&)>;
+
+/// f of one number of each operand, which broadcast.
+template <class F>
+Function each(F f) {
+  return [f](const Operands& in) {
+    Place extents;
+    for (const Numbers& x : in)
+      if (auto rank = static_cast<std::size_t>(x.shape.rank()); rank > extents.size()) extents.insert(extents.begin(), rank - extents.size(), 1);
+    for (const Numbers& x : in)
+      for (int i = 1; i <= x.shape.rank(); ++i)
+        if (x.shape[-i] != 1) extents[extents.size() - static_cast<std::size_t>(i)] = x.shape[-i];
+    return build(Shape(extents.begin(), extents.end()), [&](const Place& p) -> Real {
+      if constexpr (std::is_invocable_v<F, Real>) return f(in[0][p]);
+      else if constexpr (std::is_invocable_v<F, Real, Real>) return f(in[0][p], in[1][p]);
+      else return f(in[0][p], in[1][p], in[2][p]);
+    });
+  };
+}
+
+/// f(row, its number) for every row of the last axis: a row of the same length.
+template <class F>
+Function by_row(F f) {
+  return [f](const Operands& in) {
+    Numbers y{in[0].shape, {}};
+    const Index n = y.shape[-1], count = y.shape.product(0, y.shape.rank() - 1);
+    for (Index r = 0; r < count; ++r) {
+      auto from = in[0].at.begin() + r * n;
+      auto row = f(std::vector<Real>(from, from + n), r);
+      y.at.insert(y.at.end(), row.begin(), row.end());
+    }
+    return y;
+  };
+}
+
+/// f of all the numbers that differ only in their place on `axes` (none named: of all).
+template <class F>
+Function over(std::vector<int> axes, F f, bool keepdims = false) {
+  return [=](const Operands& in) {
+    const Numbers& x = in[0];
+    Shape kept = x.shape, result;
+    std::vector<bool> gone(static_cast<std::size_t>(x.shape.rank()), axes.empty());
+    for (int axis : axes) gone[static_cast<std::size_t>(axis < 0 ? axis + x.shape.rank() : axis)] = true;
+    for (int axis = 0; axis < x.shape.rank(); ++axis) {
+      if (gone[static_cast<std::size_t>(axis)]) kept = kept.with(axis, 1);
+      if (keepdims || !gone[static_cast<std::size_t>(axis)]) result.push_back(kept[axis]);
+    }
+    std::vector<std::vector<Real>> groups(static_cast<std::size_t>(kept.size()));
+    visit(x.shape, [&](const Place& p) { groups[offset(kept, p)].push_back(x[p]); });
+    Numbers y{result, {}};
+    for (auto& group : groups) y.at.push_back(f(group));
+    return y;
+  };
+}
+
+/// The same numbers, at another shape.
+inline Numbers reshaped(Numbers x, const Shape& shape) { return {shape, std::move(x.at)}; }
+
+inline Real sum(const std::vector<Real>& x) {
+  Real total = 0;
+  for (Real v : x) total += v;
+  return total;
+}
+inline Real mean(const std::vector<Real>& x) { return sum(x) / static_cast<Real>(x.size()); }
+inline Real largest(const std::vector<Real>& x) { return *std::max_element(x.begin(), x.end()); }
+inline Real where_largest(const std::vector<Real>& x) { return static_cast<Real>(std::max_element(x.begin(), x.end()) - x.begin()); }
+
+/// The largest is taken off, or e^x would overflow; not that long doubles mind before 11,000.
+inline std::vector<Real> softmax(std::vector<Real> x) {
+  Real top = x.empty() ? 0 : largest(x), total = 0;
+  for (Real& v : x) total += v = std::exp(v - top);
+  for (Real& v : x) v /= total;
+  return x;
+}
+
+inline std::vector<Real> normalised(std::vector<Real> x, Real eps) {
+  Real centre = mean(x), squares = 0;
+  for (Real& v : x) v -= centre;
+  for (Real v : x) squares += v * v;
+  Real r = 1 / std::sqrt(squares / static_cast<Real>(x.size()) + eps);
+  for (Real& v : x) v *= r;
+  return x;
+}
+
+/// The loop nest that NumPy's subscripts mean: every letter is a loop, and an ellipsis is one loop an axis.
+inline Function einsum(std::string subscript) {
+  subscript.erase(std::remove(subscript.begin(), subscript.end(), ' '), subscript.end());
+  return [=](const Operands& in) {
+    std::vector<std::string> terms{""};                  // each operand's letters, then the result's
+    const std::size_t arrow = subscript.find("->");
+    const std::string left = subscript.substr(0, arrow);
+    for (char c : left) c == ',' ? terms.push_back("") : terms.back().push_back(c);
+    std::size_t dots = 0;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (auto at = terms[i].find("..."); at != std::string::npos) {
+        std::size_t n = static_cast<std::size_t>(in[i].shape.rank()) + 3 - terms[i].size();
+        dots = std::max(dots, n);
+        terms[i].replace(at, 3, std::string("9876543210").substr(10 - n));
+      }
+    std::string result = std::string("9876543210").substr(10 - dots);
+    if (arrow != std::string::npos) {
+      std::string written = subscript.substr(arrow + 2);
+      if (auto at = written.find("..."); at != std::string::npos) written.replace(at, 3, result);
+      result = written;
+    } else {
+      for (char c = 'A'; c <= 'z'; ++c)
+        if (std::count(left.begin(), left.end(), c) == 1) result.push_back(c);
+    }
+    std::map<char, Index> extent;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      for (std::size_t j = 0; j < terms[i].size(); ++j) extent[terms[i][j]] = in[i].shape[static_cast<int>(j)];
+    terms.push_back(result);
+    Shape loops, shape;
+    for (auto& [letter, n] : extent) loops.push_back(n);
+    for (char c : result) shape.push_back(extent[c]);
+    Numbers y{shape, std::vector<Real>(static_cast<std::size_t>(shape.size()), 0)};
+
+    std::vector<Place> strides;                          // of each term, for each loop
+    for (const std::string& term : terms) {
+      Place& stride = strides.emplace_back();
+      for (auto& [letter, unused] : extent) {
+        auto at = term.find(letter);
+        Index step = at == std::string::npos ? 0 : 1;
+        for (std::size_t j = at == std::string::npos ? term.size() : at + 1; j < term.size(); ++j) step *= extent[term[j]];
+        stride.push_back(step);
+      }
+    }
+    visit(loops, [&](const Place& p) {
+      auto at = [&](std::size_t term) {
+        Index sum = 0;
+        for (std::size_t i = 0; i < p.size(); ++i) sum += p[i] * strides[term][i];
+        return static_cast<std::size_t>(sum);
+      };
+      Real product = 1;
+      for (std::size_t i = 0; i < in.size(); ++i) product *= in[i].at[at(i)];
+      y.at[at(in.size())] += product;
+    });
+    return y;
+  };
+}
+
+}  // namespace reference

@@ -1,0 +1,255 @@
+// Layers, optimisers, schedules and checkpoints.
+#include <thread>
+#include "catch.hpp"
+#include "refusal.hpp"
+#include "tricycle/tricycle.hpp"
+
+using namespace tricycle;
+
+namespace {
+
+struct TwoTimes : Layer<TwoTimes> {
+  Dense dense{3, 3};
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return dense(dense(x)); }
+  static void parts(auto& self, auto&& part) { part("dense", self.dense); }
+};
+
+struct Pair : Layer<Pair> {
+  Parameter a{ones({2})}, b{ones({2})};
+  static void parts(auto& self, auto&& part) { part("a", self.a), part("b", self.b); }
+};
+
+/// The gradient of a layer's sum of squares along random directions, against central differences.
+template <class Model>
+void check_gradients(Model& model, const Tensor<double>& x) {
+  to<double>(model);
+  auto f = [&](const Tensor<double>& in) { return sum(pow(model(in) + 0.3, 2)); };
+  f(x).backward();
+  auto slope = [&](Tensor<double>& at, auto evaluate) {
+    auto direction = normal<double>(at.shape(), 0, 1, {.requires_grad = false});
+    double told = 0;
+    for (Index i = 0; i < at.size(); ++i) told += at.grad().data()[i] * direction.data()[i];
+    NoGrad guard;
+    auto moved = [&](double by) {
+      for (Index i = 0; i < at.size(); ++i) at.mutable_data()[i] += by * direction.data()[i];
+      return evaluate();
+    };
+    const double eps = 1e-5;
+    double up = moved(eps), down = moved(-2 * eps);
+    moved(eps);
+    CHECK(told == Approx((up - down) / (2 * eps)).epsilon(1e-6).margin(1e-7));
+  };
+  Tensor<double> input = x;
+  slope(input, [&] { return f(input).item(); });
+  model.each_parameter([&](const std::string& name, Parameter& p) {
+    INFO(name);
+    p.visit([&]<class M>(Tensor<M>& at) {
+      if constexpr (std::same_as<M, double>) slope(at, [&] { return f(x).item(); });
+    });
+  });
+}
+
+template <class Model>
+std::vector<std::string> names(const Model& model) {
+  std::vector<std::string> all;
+  model.each_parameter([&](const std::string& name, const Parameter&) { all.push_back(name); });
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("the gradients of layers and blocks") {
+  seed(11);
+  Dense dense(3, 4, {.bias = true});
+  check_gradients(dense, uniform<double>({2, 5, 3}, -1, 1));
+  LayerNorm norm(4);
+  check_gradients(norm, uniform<double>({2, 5, 4}, -1, 1));
+  TwoTimes twice;
+  check_gradients(twice, uniform<double>({2, 3}, -1, 1));
+  MultiHeadSelfAttention attention({.embedding_dim = 6, .n_heads = 2, .context_window = 5, .bias = true});
+  check_gradients(attention, uniform<double>({2, 5, 6}, -1, 1));
+  MLPBlock mlp({.embedding_dim = 4, .bias = true});
+  check_gradients(mlp, uniform<double>({2, 4}, -1, 1));
+  GPT2TransformerBlock block({.embedding_dim = 6, .n_heads = 3, .context_window = 4}, {.embedding_dim = 6});
+  check_gradients(block, uniform<double>({2, 4, 6}, -1, 1));
+  Sequential many{Dense(3, 4), Tanh(), Dense(4, 2), Softmax()};
+  check_gradients(many, uniform<double>({3, 3}, -1, 1));
+}
+
+TEST_CASE("a layer names its parts once, and all follows from it") {
+  MultiHeadSelfAttention attention({.embedding_dim = 32, .n_heads = 2, .context_window = 32});
+  CHECK(names(attention) == std::vector<std::string>{"in.weights", "out.weights"});
+  CHECK(attention.parameter_count() == 4 * 32 * 32);
+  auto input = ones({4, 32, 32});
+  attention(input).backward();
+  CHECK(input.grad().shape() == Shape{4, 32, 32});
+
+  Sequential model{Dense(4, 16, {.bias = true}), ReLU(), Dense(16, 3)};
+  CHECK(names(model) == std::vector<std::string>{"0.weights", "0.bias", "2.weights"});
+  model(ones({2, 4})).backward();
+  model.zero_grad();
+  model.each_parameter([](auto&, Parameter& p) { CHECK_FALSE(p.has_grad()); });
+  static_assert(!std::is_copy_constructible_v<Dense> && std::is_move_constructible_v<Dense>);
+}
+
+TEST_CASE("attention looks back and never ahead") {
+  seed(2);
+  MultiHeadSelfAttention attention({.embedding_dim = 8, .n_heads = 2, .context_window = 6});
+  auto x = normal({1, 6, 8}), y = x.clone();
+  for (Index i = 0; i < 8; ++i) y.mutable_data()[4 * 8 + i] += 1;                 // another token 4
+  auto a = attention(x), b = attention(y);
+  for (Index i = 0; i < 4 * 8; ++i) CHECK(a.data()[i] == b.data()[i]);
+  CHECK_FALSE(close_to(a, b));
+}
+
+TEST_CASE("optimisers do what their formulas say") {
+  Dense layer(1, 1);
+  auto at = [&] { return static_cast<double>(layer.weights.as<float>().item()); };
+  auto step = [&](auto& optimiser, double gradient) {
+    sum(layer(ones({1, 1})) * gradient).backward();
+    layer.update(optimiser);
+  };
+  layer.weights.assign(full({1, 1}, 2));
+  StochasticGradientDescent sgd{.learning_rate = 0.1, .weight_decay = 0.5, .momentum = 0.9};
+  step(sgd, 3);
+  double u = 0.1 * 3 + 0.1 * 0.5 * 2, x = 2 - u;
+  CHECK(at() == Approx(x));
+  step(sgd, -1);
+  u = 0.1 * -1 + 0.1 * 0.5 * x + 0.9 * u;
+  CHECK(at() == Approx(x - u));
+
+  layer.weights.assign(full({1, 1}, 2));
+  AdamW adam{.learning_rate = 0.1, .beta_1 = 0.9, .beta_2 = 0.99, .eps = 1e-8, .weight_decay = 0.2};
+  double m = 0, v = 0;
+  x = 2;
+  for (int t = 1; t <= 3; ++t) {
+    double g = t * 0.7 - 1;
+    step(adam, g);
+    m = 0.9 * m + 0.1 * g, v = 0.99 * v + 0.01 * g * g;
+    x -= 0.1 * (m / (1 - std::pow(0.9, t)) / (std::sqrt(v / (1 - std::pow(0.99, t))) + 1e-8) + 0.2 * x);
+    CHECK(at() == Approx(x));
+  }
+  AdamW still{.learning_rate = 0.1, .weight_decay = 0.2, .decays = [](const std::string&, const Shape&) { return false; }};
+  layer.weights.assign(full({1, 1}, 2));
+  step(still, 0);
+  CHECK(at() == 2);
+}
+
+TEST_CASE("gradients are clipped by their common norm, even where two share a buffer") {
+  Pair pair;
+  auto backward = [&] {
+    pair.zero_grad();
+    (pair.a.as<float>() + pair.b.as<float>()).backward(full({2}, 3).detach());
+  };
+  backward();
+  CHECK(clip_gradients(pair, 1) == Approx(6));                                   // √(4 · 9)
+  CHECK(pair.a.as<float>().grad().at(0) == Approx(0.5));
+  CHECK(pair.b.as<float>().grad().at(1) == Approx(0.5));
+  backward();
+  CHECK(clip_gradients(pair, 7) == Approx(6));
+  CHECK(pair.a.as<float>().grad().at(0) == 3);
+}
+
+TEST_CASE("several passes make the step of one large batch") {
+  auto run = [](Index passes) {
+    seed(4);
+    Dense layer(3, 2);
+    auto x = normal({8, 3}, 0, 1, {.requires_grad = false});
+    auto labels = to_tensor<int>({0, 1, 1, 0, 1, 0, 0, 1});
+    for (Index i = 0; i < passes; ++i) {
+      Index n = 8 / passes;
+      cross_entropy(labels.view({n}, i * n), layer(x.view({n, 3}, i * n * 3))).backward(full({}, 1.0 / static_cast<double>(passes)).detach());
+    }
+    AdamW optimiser;
+    layer.update(optimiser);
+    return layer.weights.as<float>().clone();
+  };
+  CHECK(close_to(run(1), run(4), 1e-6, 1e-7));
+}
+
+TEST_CASE("schedules rise, fall and stay") {
+  LinearSchedule linear{{.most = 1, .least = 0.1, .warm_up = 4, .total = 10}};
+  CHECK(linear(0) == Approx(0.25));
+  CHECK(linear(3) == Approx(1));
+  CHECK(linear(6) == Approx(0.55));
+  CHECK(linear(9) == Approx(0.1));
+  CHECK(linear(50) == Approx(0.1));
+  CosineSchedule cosine{{.most = 1, .least = 0.1, .warm_up = 4, .total = 10}};
+  CHECK(cosine(3) == Approx(1));
+  CHECK(cosine(4) == Approx(0.1 + 0.9 * 0.5 * (1 + std::cos(3.14159265358979 / 6))));
+  CHECK(cosine(6) == Approx(0.55));
+  CHECK(cosine(9) == Approx(0.1));
+  CHECK_THROWS_AS(cosine(-1), Error);
+}
+
+TEST_CASE("the precision of a master: bf16 is a cast that is kept until the numbers change") {
+  Dense layer(2, 2);
+  auto first = layer.weights.as<bf16>(), second = layer.weights.as<bf16>();
+  CHECK(first.data() == second.data());
+  layer.weights.assign(full({2, 2}, 3));
+  CHECK(layer.weights.as<bf16>().data() != first.data());
+  CHECK(static_cast<float>(layer.weights.as<bf16>().at(0, 0)) == 3.f);
+  sum(layer(ones<bf16>({1, 2})) + layer(ones<bf16>({1, 2}))).backward();
+  CHECK(layer.weights.as<float>().grad().to_vector() == std::vector<float>{2, 2, 2, 2});
+}
+
+TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing else fits") {
+  ScratchFolder folder;
+  std::string path = folder / "model.safetensors";
+  seed(6);
+  const GPTConfig config{.vocab_size = 7, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 1};
+  GPT<float> model(config), other(config);
+  AdamW optimiser;
+  model.loss(to_tensor<int>({{1, 2}}), to_tensor<int>({{2, 3}})).backward();
+  model.update(optimiser);
+
+  save_model(model, path);
+  load_model(other, path);
+  CHECK(model(to_tensor<int>({{1, 2, 3}})).to_vector() == other(to_tensor<int>({{1, 2, 3}})).to_vector());
+
+  auto entries = model_entries(model, "model.");
+  for (auto& entry : memory_entries(optimiser.memory, "optimiser.")) entries.push_back(entry);
+  save_safetensors(path, entries);
+  SafeTensorsFile both(path);
+  load_model(other, both, "model.");
+  Memory memory = load_memory(both, "optimiser.");
+  CHECK(memory.size() == optimiser.memory.size());
+  for (auto& [name, moments] : optimiser.memory) {
+    CHECK(memory[name].t == 1);
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(std::get<Tensor<float>>(memory[name].numbers.at(i)).to_vector() == std::get<Tensor<float>>(moments.numbers[i]).to_vector());
+  }
+
+  GPT<float> wider({.vocab_size = 8, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 1});
+  auto before = wider.token_embedding.weights.as<float>().to_vector();
+  CHECK(refusal([&] { load_model(wider, both, "model."); }).find("tensor \"model.token_embedding.weights\" has shape (7, 8), but the model's has (8, 8)") != std::string::npos);
+  CHECK(wider.token_embedding.weights.as<float>().to_vector() == before);
+  CHECK(refusal([&] { load_model(other, both); }).find("no tensor \"token_embedding.weights\"") != std::string::npos);
+  GPT<float> deeper({.vocab_size = 7, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 2});
+  save_model(deeper, path);
+  CHECK(refusal([&] { load_model(other, path); }).find("the model has no parameter \"blocks.1.") != std::string::npos);
+  CHECK_FALSE(refusal([&] { load_memory(SafeTensorsFile(path)); }).empty());
+
+  CHECK(to_json(gpt_config(to_json(config))).dump() == to_json(config).dump());
+  CHECK(to_json(training_config(to_json(debug_config()))).dump() == to_json(debug_config()).dump());
+  CHECK(refusal([&] { gpt_config(Json::parse(R"({"vocab_size": "many"})")); }).find("vocab_size") != std::string::npos);
+  CHECK_THROWS_AS(named_config("huge"), Error);
+}
+
+TEST_CASE("one model serves several threads at once under NoGrad") {
+  seed(8);
+  GPT<bf16> model({.vocab_size = 7, .context_window = 8, .embedding_dim = 8, .n_heads = 2, .n_layers = 1});
+  model.eval();
+  auto ids = to_tensor<int>({{1, 2, 3, 4}});
+  std::vector<std::vector<bf16>> logits(4);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& mine : logits)
+      threads.emplace_back([&] {
+        NoGrad guard;
+        mine = model(ids).to_vector();
+      });
+  }
+  for (auto& mine : logits)
+    for (std::size_t i = 0; i < mine.size(); ++i) CHECK(mine[i].bits == logits[0][i].bits);
+}
