@@ -28,7 +28,9 @@ Flowers read_flowers(const std::string& path) {
     }
     species.push_back(-1);
     check(bool(fields >> species.back()) && species.back() >= 0 && species.back() < 3, path, ": line ", number, " has no species from 0 to 2");
+    check((fields >> std::ws).eof(), path, ": line ", number, " has more than four lengths and a species");
   }
+  check(!species.empty(), path, ": there are no flowers");
   auto n = static_cast<Index>(species.size());
   return {to_tensor(measures, {n, 4}, {.requires_grad = false}), to_tensor<int>(species, {n})};
 }

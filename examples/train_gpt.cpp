@@ -1,23 +1,21 @@
 // train_gpt: a GPT learns to write as its text does. Trains, measures, saves as it goes, resumes, and prints a sample.
 #include <chrono>
-#include <numeric>
 #include "command_line.hpp"
 #include "corpus.hpp"
+#include "run_folder.hpp"
 #include "terminal.hpp"
 #include "tricycle/tricycle.hpp"
 
 namespace {
 using namespace tricycle;
 
-/// What one run is told, beside how it trains.
+/// What one run is told.
 struct Run {
-  TrainingConfig config;
-  std::string data, out, tokeniser = "char";
+  examples::RunFolder folder;
+  examples::RunConfig config;
   std::optional<Index> stop_at;
   int n_threads = threads();
   bool resume = false, quiet = false;
-
-  std::string file(const std::string& name) const { return out + "/" + name; }
 };
 
 /// A folder that no run is in yet: out, or out-2, out-3, …
@@ -27,52 +25,57 @@ std::string free_folder() {
   return folder;
 }
 
+/// Throws unless the options ask for what the saved run is: another model or configuration is another run.
+void check_same(const examples::RunConfig& saved, const examples::RunConfig& asked, const std::string& folder) {
+  const GPTConfig &before = saved.training.model, &now = asked.training.model;
+  if (asked.name != saved.name) throw examples::UsageError("the run in " + folder + " began with --config " + saved.name + ", not " + asked.name);
+  for (auto [option, had, wanted] : {std::tuple("--context", before.context_window, now.context_window), {"--layers", before.n_layers, now.n_layers},
+                                     {"--heads", before.n_heads, now.n_heads}, {"--width", before.embedding_dim, now.embedding_dim}})
+    check(had == wanted, "the model in ", folder, " has ", option, ' ', had, ", not ", wanted);
+}
+
 Run read_command_line(examples::CommandLine& line) {
   Run run;
-  std::string name = "nanogpt_cpu", resumed;
-  if (auto folder = line.peek("--resume")) {
-    run.resume = true;
-    run.out = *folder;
-    Json saved = Json::parse(read_file(run.file("config.json")));
-    run.config = training_config(saved["training"]);
-    run.data = saved.get<std::string>("data");
-  } else if (auto given = line.peek("--config")) {
-    run.config = named_config(*given);
-  }
-  TrainingConfig& c = run.config;
-  GPTConfig &model = c.model, saved_model = model;
+  std::string out, resumed;
+  examples::RunConfig& config = run.config;
+  TrainingConfig& c = config.training;
+  GPTConfig& model = c.model;
   constexpr double most = 1e9;
   line.about("Trains a GPT on text, from the first step or from where an earlier run stopped, and prints a sample of what it writes.");
-  line.choice("--config nanogpt_cpu|debug", name, "where the defaults below come from");
-  line.option("--data FILE|FOLDER", run.data, "the text, or a folder whose text files are read one after the other");
-  line.choice("--tokeniser char", run.tokeniser, "what a token is: a character");
+  line.choice("--config nanogpt_cpu|debug", config.name, "where the values of all options below come from that are not given");
+  line.option("--data FILE|FOLDER", config.data, "the text, or a folder whose text files are read one after the other");
+  line.choice("--tokeniser char", config.tokeniser, "what a token is: a character");
   line.option("--steps N", c.steps, "updates of the weights", {.least = 1, .most = most});
   line.option("--batch N", c.batch, "windows of text in a pass", {.least = 1, .most = most});
   line.option("--context N", model.context_window, "tokens in a window", {.least = 1, .most = most});
   line.option("--layers N", model.n_layers, "transformer blocks", {.least = 1, .most = most});
   line.option("--heads N", model.n_heads, "heads of attention, a divisor of the width", {.least = 1, .most = most});
   line.option("--width N", model.embedding_dim, "numbers that stand for a token", {.least = 1, .most = most});
-  line.option("--lr F", c.learning_rate, "learning rate at its highest", {.above = 0});
+  line.option("--lr F", c.learning_rate, "learning rate at its highest; it ends at a tenth of it", {.above = 0});
   line.option("--accumulate N", c.accumulate, "passes whose gradients make one step", {.least = 1, .most = most});
   line.option("--dropout F", model.dropout, "probability that an activation is dropped", {.least = 0, .below = 1});
   line.option("--eval-every N", c.eval_every, "steps between evaluations", {.least = 1, .most = most});
-  line.option("--out FOLDER", run.out, "where the model goes (without it: out, or the first free of out-2, out-3, ...)");
+  line.option("--out FOLDER", out, "where the model goes (without it: out, or the first free of out-2, out-3, ...)");
   line.option("--resume FOLDER", resumed, "go on with the run that is saved there, as it would have gone on");
   line.option("--stop-at N", run.stop_at, "save and stop after this step, for a later --resume", {.least = 1, .most = most});
   line.option("--seed N", c.seed, "of the weights, the order of the text, dropout and the sample", {.least = 0, .most = 4294967295.0});
   line.option("--threads N", run.n_threads, "threads; results do not depend on it", {.least = 1, .most = 1024});
   line.choice("--precision float|bf16", c.precision, "what activations are held in");
   line.flag("--quiet", run.quiet, "print results alone");
-  line.parse();
+  line.parse();                                          // once to learn --config and --resume, and once over the values that these bring
 
-  if (run.resume) {
-    if (line.peek("--out") && run.out != resumed) throw examples::UsageError("--resume goes on in its own folder: leave --out away");
-    check(to_json(model).dump() == to_json(saved_model).dump(), "the model saved in ", run.out, " is ", to_json(saved_model).dump(), ", not ", to_json(model).dump());
-  } else {
-    if (run.out.empty()) run.out = free_folder();
-    check(!file_exists(run.file("config.json")), run.out, " already holds a run: go on with --resume ", run.out, ", or name another folder with --out");
-  }
-  if (run.data.empty()) throw examples::UsageError("--data FILE|FOLDER is needed: what to learn from");
+  run.resume = !resumed.empty();
+  if (run.resume && !out.empty() && out != resumed) throw examples::UsageError("--resume goes on in its own folder: leave --out away");
+  run.folder.path = run.resume ? resumed : out.empty() ? free_folder() : out;
+  auto before = run.resume ? run.folder.read_config() : examples::RunConfig{.name = config.name, .training = named_config(config.name)};
+  config = before;
+  line.parse();
+  if (run.resume) check_same(before, config, run.folder.path);
+  if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
+  if (config.data.empty()) throw examples::UsageError("--data FILE|FOLDER is needed: what to learn from");
+  config.data = std::filesystem::absolute(config.data).string();          // so that resuming finds it from anywhere
+  const std::string& path = run.folder.path;
+  check(run.resume || !run.folder.holds_run(), path, " already holds a run: go on with --resume ", path, ", or name another folder with --out");
   return run;
 }
 
@@ -80,57 +83,94 @@ Run read_command_line(examples::CommandLine& line) {
 template <class T>
 class Trainer {
  public:
-  Trainer(const Run& run, CausalLMDataset training, CausalLMDataset validation)
-      : run_(run), config_(run.config), model_((tricycle::seed(static_cast<std::uint64_t>(config_.seed)), config_.model)),
-        optimiser_{.learning_rate = config_.learning_rate, .beta_1 = config_.beta_1, .beta_2 = config_.beta_2, .weight_decay = config_.weight_decay, .decays = matrices_only},
-        training_(std::move(training)), validation_(std::move(validation)) {
+  Trainer(const Run& run, const SplitTokens& text)
+      : run_(run), config_(run.config.training), model_((tricycle::seed(static_cast<std::uint64_t>(config_.seed)), config_.model)),
+        optimiser_{.learning_rate = config_.learning_rate, .beta_1 = config_.beta_1, .beta_2 = config_.beta_2, .weight_decay = config_.weight_decay,
+                   .decays = matrices_only},
+        training_(text.train, config_.model.context_window), validation_(text.validation, config_.model.context_window) {
     training_.batch(config_.batch).shuffle(static_cast<std::uint64_t>(config_.seed));
-    if (run_.resume) load();
   }
 
-  /// Train to the last step, or until told to stop. Returns false after Ctrl-C.
-  bool train() {
+  /// Train to the last step, until told to stop, or until Ctrl-C, and save.
+  void train() {
     examples::Terminal terminal;
     Progress progress(config_.steps, config_.accumulate * config_.batch * config_.model.context_window, step_);
-    Index last = (std::min)(config_.steps, run_.stop_at.value_or(config_.steps));
-    while (step_ < last && !examples::interrupted()) {
+    began_ = std::chrono::steady_clock::now();
+    while (step_ < last_step() && !examples::interrupted()) {
       double loss = take_step();
       progress.step(step_, clock());
       if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(loss, width); });
-      if (step_ % config_.eval_every == 0 || step_ == config_.steps) {
-        double validation = report(progress.tokens_per_second());
-        progress.pause(clock());
-        terminal.line("step " + std::to_string(step_) + "  training loss " + as_fixed(training_loss_, 4) + "  validation loss " + as_fixed(validation, 4) + "  " +
-                      as_quantity(progress.tokens_per_second()) + " tokens/s  " + as_clock(seconds_before_ + clock()));
-      }
+      if (step_ % config_.eval_every != 0 && step_ != config_.steps) continue;
+      std::string line = evaluate(progress.tokens_per_second());
+      progress.pause(clock());
+      if (!run_.quiet) terminal.line(line);
     }
-    terminal.clear();
+    if (is_done()) validation_loss();                    // not finite: then nothing is saved
+    if (!std::isfinite(best_)) save_model(model_, run_.folder.model());   // one to try, until an evaluation finds the best
     save();
-    return step_ >= last;
   }
 
+  /// Has it come as far as it was told to?
+  bool is_done() const { return step_ >= last_step(); }
+  Index step() const { return step_; }
+
+  /// The mean over the windows of the validation text. Throws when it is not finite.
   double validation_loss() {
+    if (validated_at_ == step_) return validation_loss_;
     NoGrad guard;
     model_.eval();
     double sum = 0;
     for (Index i = 0; i < validation_.n_windows();) {
-      auto [inputs, targets] = validation_.windows(i, 32);
+      auto [inputs, targets] = validation_.windows(i, 32);       // few enough that their activations stay in the cache
       sum += static_cast<double>(model_.loss(inputs, targets).item()) * static_cast<double>(inputs.shape()[0]);
       i += inputs.shape()[0];
     }
     model_.train();
-    return sum / static_cast<double>(validation_.n_windows());
+    check_finite(sum, "validation loss", step_);
+    validated_at_ = step_;
+    return validation_loss_ = sum / static_cast<double>(validation_.n_windows());
   }
 
+  /// What the model writes now; Ctrl-C cuts it short.
   std::string sample(const CharacterTokeniser& tokeniser) {
     model_.eval();
-    return tokeniser.decode(generate(model_, {0}, {.tokens = 500}));
+    return tokeniser.decode(generate(model_, {0}, {.tokens = 500}, [](int) { return !examples::interrupted(); }));
   }
 
-  Index step() const { return step_; }
+  void save() const {
+    make_folders(run_.folder.path + "/last");
+    auto entries = model_entries(model_, "model.");
+    for (SafeTensor& entry : memory_entries(optimiser_.memory, "optimiser.")) entries.push_back(std::move(entry));
+    Json state = Json::object({{"step", step_}, {"position", training_.position()}, {"losses", losses_}, {"n_losses", n_losses_},
+                               {"best", std::isfinite(best_) ? Json(best_) : Json()}, {"seconds", seconds_before_ + clock()},
+                               {"generator", generator().state()}});
+    save_safetensors(run_.folder.last(), entries, {{"state", state.dump()}});
+  }
+
+  /// Go on from what save() wrote.
+  void load() {
+    SafeTensorsFile file(run_.folder.last());
+    load_model(model_, file, "model.");
+    optimiser_.memory = load_memory(file, "optimiser.");
+    examples::about(file.name(), [&] {
+      Json state = Json::parse(Json::object(file.metadata()).get<std::string>("state"));
+      step_ = state.get<Index>("step");
+      losses_ = state.get<double>("losses");
+      n_losses_ = state.get<Index>("n_losses");
+      if (!state["best"].is_null()) best_ = state.get<double>("best");
+      seconds_before_ = state.get<double>("seconds");
+      training_.seek(state.get<Index>("position"));
+      generator().restore(state.get<std::string>("generator"));
+    });
+    check(step_ <= config_.steps, "the run in ", run_.folder.path, " is at step ", step_, " already, past --steps ", config_.steps);
+    run_.folder.remove_temporaries();
+    examples::about(run_.folder.metrics(), [&] {
+      keep_lines(run_.folder.metrics(), [&](std::string_view line) { return Json::parse(line).get<Index>("step") <= step_; });
+    });
+  }
 
  private:
-  /// One update of the weights. Throws, before anything is changed, when a loss or gradient is not finite.
+  /// One update of the weights. Throws, with the weights as they were, when the loss or a gradient is not finite.
   double take_step() {
     double loss = 0;
     for (Index i = 0; i < config_.accumulate; ++i) {
@@ -139,10 +179,10 @@ class Trainer {
       part.backward(full<compute<T>>(Shape{}, 1 / static_cast<double>(config_.accumulate)).detach());
       loss += static_cast<double>(part.item()) / static_cast<double>(config_.accumulate);
     }
-    double norm = clip_gradients(model_, config_.clip);
-    check(std::isfinite(loss) && std::isfinite(norm), "step ", step_ + 1, ": the ", std::isfinite(loss) ? "gradient" : "loss", " is not finite; the last checkpoint, in ",
-          run_.file("last"), ", is from before");
-    optimiser_.learning_rate = CosineSchedule{{config_.learning_rate, config_.least_learning_rate, config_.warm_up, config_.steps}}(step_);
+    check_finite(loss, "loss", step_ + 1);
+    check_finite(clip_gradients(model_, config_.clip), "gradient", step_ + 1);
+    CosineSchedule schedule{{config_.learning_rate, config_.least_learning_rate, config_.warm_up, config_.steps}};
+    optimiser_.learning_rate = schedule(step_);
     model_.update(optimiser_);
     ++step_;
     losses_ += loss;
@@ -150,54 +190,27 @@ class Trainer {
     return loss;
   }
 
-  /// Evaluate, write a line of metrics, and keep the model if it is the best so far.
-  double report(double tokens_per_s) {
-    double validation = validation_loss();
-    check(std::isfinite(validation), "step ", step_, ": the validation loss is not finite; the last checkpoint, in ", run_.file("last"), ", is from before");
-    training_loss_ = losses_ / static_cast<double>(n_losses_);
+  /// Measure, write a line of metrics, keep the model if it is the best so far, and save. Returns a line for people.
+  std::string evaluate(double tokens_per_s) {
+    double validation = validation_loss(), training = losses_ / static_cast<double>(n_losses_);
     losses_ = 0, n_losses_ = 0;
-    append_line(run_.file("metrics.jsonl"), Json::object({{"step", step_}, {"train_loss", training_loss_}, {"val_loss", validation}, {"tokens_per_s", tokens_per_s},
-                                                          {"seconds", seconds_before_ + clock()}, {"learning_rate", optimiser_.learning_rate}}).dump());
+    Json record = Json::object({{"step", step_}, {"train_loss", training}, {"val_loss", validation}, {"tokens_per_s", tokens_per_s},
+                                {"seconds", seconds_before_ + clock()}, {"learning_rate", optimiser_.learning_rate}});
+    append_line(run_.folder.metrics(), record.dump());
     if (validation < best_) {
       best_ = validation;
-      save_model(model_, run_.file("model.safetensors"));
+      save_model(model_, run_.folder.model());
     }
     save();
-    return validation;
+    return "step " + std::to_string(step_) + "  training loss " + as_fixed(training, 4) + "  validation loss " + as_fixed(validation, 4) + "  " +
+           as_quantity(tokens_per_s) + " tokens/s  " + as_clock(seconds_before_ + clock());
   }
 
-  // All that resuming needs is one file, so that it is always of one step.
-  static constexpr const char* last_file = "last/checkpoint.safetensors";
-
-  void save() const {
-    make_folders(run_.file("last"));
-    auto entries = model_entries(model_, "model.");
-    for (SafeTensor& entry : memory_entries(optimiser_.memory, "optimiser.")) entries.push_back(std::move(entry));
-    Json state = Json::object({{"step", step_}, {"position", training_.position()}, {"losses", losses_}, {"n_losses", n_losses_}, {"best", std::isfinite(best_) ? Json(best_) : Json()},
-                               {"seconds", seconds_before_ + clock()}, {"generator", generator().state()}});
-    save_safetensors(run_.file(last_file), entries, {{"state", state.dump()}});
+  void check_finite(double x, const char* what, Index step) const {
+    check(std::isfinite(x), "step ", step, ": the ", what, " is not finite; ", run_.folder.last(), " is from before");
   }
 
-  void load() {
-    SafeTensorsFile file(run_.file(last_file));
-    load_model(model_, file, "model.");
-    optimiser_.memory = load_memory(file, "optimiser.");
-    const Json* text = nullptr;
-    for (const auto& [key, value] : file.metadata())
-      if (key == "state") text = &value;
-    check(text != nullptr, run_.file(last_file), ": no \"state\" in its metadata");
-    Json state = Json::parse(text->as<std::string>());
-    step_ = state.get<Index>("step");
-    losses_ = state.get<double>("losses");
-    n_losses_ = state.get<Index>("n_losses");
-    if (!state["best"].is_null()) best_ = state.get<double>("best");
-    seconds_before_ = state.get<double>("seconds");
-    training_.seek(state.get<Index>("position"));
-    generator().restore(state.get<std::string>("generator"));
-    check(step_ <= config_.steps, "the run in ", run_.out, " is at step ", step_, " already, past --steps ", config_.steps);
-    keep_lines(run_.file("metrics.jsonl"), [&](std::string_view line) { return Json::parse(line).get<Index>("step") <= step_; });
-  }
-
+  Index last_step() const { return (std::min)(config_.steps, run_.stop_at.value_or(config_.steps)); }
   double clock() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count(); }
 
   Run run_;
@@ -205,42 +218,50 @@ class Trainer {
   GPT<T> model_;
   AdamW optimiser_;
   CausalLMDataset training_, validation_;
-  Index step_ = 0, n_losses_ = 0;
-  double losses_ = 0, training_loss_ = 0;                // since the last evaluation: their sum; at it: their mean
+  Index step_ = 0, n_losses_ = 0, validated_at_ = -1;
+  double losses_ = 0, validation_loss_ = 0;              // the sum of n_losses_ since the last evaluation; of step validated_at_
   double best_ = std::numeric_limits<double>::infinity(), seconds_before_ = 0;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 template <class T>
 int train(const Run& run, const CharacterTokeniser& tokeniser, const SplitTokens& text) {
-  const TrainingConfig& c = run.config;
-  Trainer<T> trainer(run, CausalLMDataset(text.train, c.model.context_window), CausalLMDataset(text.validation, c.model.context_window));
-  if (!trainer.train()) {
-    std::printf("stopped after step %lld: go on with --resume %s\n", static_cast<long long>(trainer.step()), run.out.c_str());
+  Trainer<T> trainer(run, text);
+  if (run.resume) {
+    trainer.load();
+  } else {                                               // from its first moment on there is something to resume
+    trainer.save();
+    tokeniser.save(run.folder.tokeniser());
+  }
+  run.folder.write(run.config);
+
+  trainer.train();
+  if (!trainer.is_done()) {
+    std::printf("stopped after step %s: go on with --resume %s\n", std::to_string(trainer.step()).c_str(), run.folder.path.c_str());
     return 130;
   }
-  std::printf("saved in %s\nvalidation loss %s\n", run.out.c_str(), as_fixed(trainer.validation_loss(), 4).c_str());
+  std::printf("saved in %s\nvalidation loss %s\n", run.folder.path.c_str(), as_fixed(trainer.validation_loss(), 4).c_str());
   if (!run.quiet) std::printf("%s\n", trainer.sample(tokeniser).c_str());
-  return 0;
+  return examples::interrupted() ? 130 : 0;
 }
 
 int program(examples::CommandLine& line) {
   Run run = read_command_line(line);
+  GPTConfig& model = run.config.training.model;
   set_threads(run.n_threads);
   examples::catch_interrupts();
-  std::string text = examples::read_corpus(run.data);
-  auto tokeniser = run.resume ? CharacterTokeniser::load(run.file("tokeniser.json")) : CharacterTokeniser::train(text);
-  run.config.model.vocab_size = tokeniser.vocab_size();
+  std::string text = examples::read_corpus(run.config.data);
+  auto tokeniser = run.resume ? run.folder.read_tokeniser(model) : CharacterTokeniser::train(text);
+  model.vocab_size = tokeniser.vocab_size();
   auto parts = split(tokeniser.encode(text), 0.9);
-  CausalLMDataset(parts.validation, run.config.model.context_window);       // too short a text is refused before anything is written
-
-  make_folders(run.out);
-  tokeniser.save(run.file("tokeniser.json"));
-  write_file(run.file("config.json"), Json::object({{"tokeniser", run.tokeniser}, {"data", run.data}, {"training", to_json(run.config)}}).dump(2) + "\n");
-  if (!run.quiet)
-    std::printf("%s tokens of %s, %d different; %lld layers, width %lld, context %lld\n", as_quantity(static_cast<double>(parts.train.size() + parts.validation.size())).c_str(), run.data.c_str(),
-                tokeniser.vocab_size(), static_cast<long long>(run.config.model.n_layers), static_cast<long long>(run.config.model.embedding_dim), static_cast<long long>(run.config.model.context_window));
-  return run.config.precision == "bf16" ? train<bf16>(run, tokeniser, parts) : train<float>(run, tokeniser, parts);
+  check(std::cmp_greater(parts.validation.size(), model.context_window), run.config.data, " is too short: its last tenth, ", parts.validation.size(),
+        " tokens to validate with, must be longer than the context of ", model.context_window);
+  if (!run.quiet) {
+    std::string n_tokens = as_quantity(static_cast<double>(parts.train.size() + parts.validation.size())), n_different = std::to_string(model.vocab_size);
+    std::puts((n_tokens + " tokens of " + run.config.data + ", " + n_different + " different; " + std::to_string(model.n_layers) + " layers, width " +
+               std::to_string(model.embedding_dim) + ", context " + std::to_string(model.context_window)).c_str());
+  }
+  return run.config.training.precision == "bf16" ? train<bf16>(run, tokeniser, parts) : train<float>(run, tokeniser, parts);
 }
 
 }  // namespace

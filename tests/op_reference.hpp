@@ -1,6 +1,7 @@
 // What ops ought to compute, as plain loops over long doubles: nothing here is shared with the library but its shapes.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <string>
@@ -71,7 +72,7 @@ Function each(F f) {
   };
 }
 
-/// f(row, its number) for every row of the last axis: a row of the same length.
+/// f(row) or f(row, its number) for every row of the last axis: a row of the same length.
 template <class F>
 Function by_row(F f) {
   return [f](const Operands& in) {
@@ -79,7 +80,9 @@ Function by_row(F f) {
     const Index n = y.shape[-1], count = y.shape.product(0, y.shape.rank() - 1);
     for (Index r = 0; r < count; ++r) {
       auto from = in[0].at.begin() + r * n;
-      auto row = f(std::vector<Real>(from, from + n), r);
+      std::vector<Real> row(from, from + n);
+      if constexpr (std::is_invocable_v<F, std::vector<Real>>) row = f(row);
+      else row = f(row, r);
       y.at.insert(y.at.end(), row.begin(), row.end());
     }
     return y;
@@ -109,6 +112,36 @@ Function over(std::vector<int> axes, F f, bool keepdims = false) {
 /// The same numbers, at another shape.
 inline Numbers reshaped(Numbers x, const Shape& shape) { return {shape, std::move(x.at)}; }
 
+/// Axis i is axis order[i] of what it was.
+inline Numbers permuted(const Numbers& x, const std::vector<int>& order) {
+  Shape shape;
+  for (int axis : order) shape.push_back(x.shape[axis]);
+  return build(shape, [&](const Place& to) {
+    Place from(to.size());
+    for (std::size_t i = 0; i < to.size(); ++i) from[static_cast<std::size_t>(order[i])] = to[i];
+    return x[from];
+  });
+}
+
+/// Places [from, to) of an axis.
+inline Numbers part(const Numbers& x, int axis, Index from, Index to) {
+  return build(x.shape.with(axis, to - from), [&](Place p) {
+    p[static_cast<std::size_t>(axis)] += from;
+    return x[p];
+  });
+}
+
+/// a, then b along an axis.
+inline Numbers joined(const Numbers& a, const Numbers& b, int axis) {
+  const Index n = a.shape[axis];
+  return build(a.shape.with(axis, n + b.shape[axis]), [&](Place p) {
+    Index& i = p[static_cast<std::size_t>(axis)];
+    if (i < n) return a[p];
+    i -= n;
+    return b[p];
+  });
+}
+
 inline Real sum(const std::vector<Real>& x) {
   Real total = 0;
   for (Real v : x) total += v;
@@ -126,14 +159,28 @@ inline std::vector<Real> softmax(std::vector<Real> x) {
   return x;
 }
 
-inline std::vector<Real> normalised(std::vector<Real> x, Real eps) {
-  Real centre = mean(x), squares = 0;
-  for (Real& v : x) v -= centre;
-  for (Real v : x) squares += v * v;
-  Real r = 1 / std::sqrt(squares / static_cast<Real>(x.size()) + eps);
-  for (Real& v : x) v *= r;
-  return x;
+/// Rows of mean 0 and variance 1.
+inline Function normalised(Real eps) {
+  return by_row([eps](std::vector<Real> x) {
+    Real centre = mean(x), squares = 0;
+    for (Real& v : x) v -= centre;
+    for (Real v : x) squares += v * v;
+    Real r = 1 / std::sqrt(squares / static_cast<Real>(x.size()) + eps);
+    for (Real& v : x) v *= r;
+    return x;
+  });
 }
+
+/// after(before(a), b, ...)
+inline Function first_operand(Function before, Function after) {
+  return [=](Operands in) {
+    in[0] = before({in[0]});
+    return after(in);
+  };
+}
+
+/// -ln of the share that softmax gives to the truth of each row.
+inline Real surprise(const std::vector<Real>& row, Index truth) { return -std::log(softmax(row)[static_cast<std::size_t>(truth)]); }
 
 /// The loop nest that NumPy's subscripts mean: every letter is a loop, and an ellipsis is one loop an axis.
 inline Function einsum(std::string subscript) {

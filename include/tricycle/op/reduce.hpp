@@ -56,7 +56,7 @@ struct ScaledRow {
 /// (outer, middle, inner) -> (outer, inner): `scale` times the sum over the middle.
 template <class T, class Out>
 void sum_middle(Device device, Index outer, Index middle, Index inner, const T* x, compute<T> scale, Gather<Out> out) {
-  if (inner == 1) sum_rows<T, Out>(device, outer, middle, x, scale, out);
+  if (inner == 1 || middle == 0) sum_rows<T, Out>(device, outer * inner, middle, x, scale, out);   // (0 · ∞ is the mean of none)
   else kernel::columns<compute<T>>(device, outer, middle, inner, ScaledRow<T>{x, inner, scale}, out);
 }
 
@@ -74,8 +74,8 @@ void sum_over(Device device, const Shape& shape, AxisSet over, const T* x, compu
   Shape left = shape;
   for (int axis = begin; axis < end; ++axis) left = left.with(axis, 1);
   Tensor<compute<T>> partial(left, device);
-  sum_middle<T, compute<T>>(device, outer, middle, inner, x, scale, {partial.mutable_data(), false});
-  sum_over<compute<T>, Out>(device, left, rest, partial.data(), 1, out);
+  sum_middle<T, compute<T>>(device, outer, middle, inner, x, 1, {partial.mutable_data(), false});
+  sum_over<compute<T>, Out>(device, left, rest, partial.data(), scale, out);
 }
 
 /// Axes of `from` that broadcasting from `to` had stretched.

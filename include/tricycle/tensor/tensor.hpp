@@ -137,7 +137,8 @@ class Saved {
   explicit Saved(const Tensor<T>& x) : tensor_(x.detach()), version_(x.version()) {}
 
   const Tensor<T>& operator*() const {
-    check(tensor_.version() == version_, "a tensor of shape ", tensor_.shape(), " that the gradient needs was overwritten in place after it was used");
+    check(tensor_.version() == version_,
+          "a tensor of shape ", tensor_.shape(), " that the gradient needs was overwritten in place after it was used");
     return tensor_;
   }
   const T* data() const { return (**this).data(); }

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""What the programs print and write, when all goes well."""
+import json
+import os
+import pty
+import re
+
+from gpt import GPT
+from program import DEBUG, ProgramTest, main, metrics, read_safetensors, text
+
+OPTIONS = {
+    'train_gpt': '--config --data --tokeniser --steps --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every --out --resume '
+                 '--stop-at --seed --threads --precision --quiet --help',
+    'generate': '--model --prompt --tokens --temperature --top-k --top-p --seed --greedy --help',
+    'iris': '--data --help',
+}
+
+
+class Output(ProgramTest):
+    def test_help(self):
+        for program, options in OPTIONS.items():
+            said = self.succeeds(program, '--help')
+            self.assertEqual(sorted(re.findall(r'^  (--[a-z-]+)', said, re.M)), sorted(options.split()), program)
+        self.trains('--resume', 'nowhere', '--help')
+
+    def test_defaults(self):
+        """nanoGPT's configuration for a CPU."""
+        said = self.trains('--help')
+        for option, value in {'--config': 'nanogpt_cpu', '--steps': 2000, '--batch': 12, '--context': 64, '--layers': 4, '--heads': 4, '--width': 128, '--lr': 0.001,
+                              '--accumulate': 1, '--dropout': 0, '--eval-every': 250, '--seed': 1337, '--precision': 'float'}.items():
+            self.assertRegex(said, rf'(?m)^  {option} .*\(default {value}\)$')
+
+    # ---------------------------------------------------------------- train_gpt
+
+    def test_folder(self):
+        said = self.trains(*DEBUG, '--steps', 45, '--eval-every', 20, '--out', 'a/b')
+        out = self.here / 'a/b'
+        self.assertEqual(sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file()),
+                         ['config.json', 'last/checkpoint.safetensors', 'metrics.jsonl', 'model.safetensors', 'tokeniser.json'])
+        config = json.loads((out / 'config.json').read_text())
+        self.assertEqual(config['data'], str(self.here / 'text.txt'))
+        self.assertEqual(config['training']['model']['vocab_size'], len(set(text())))
+
+        evaluations = metrics(out)
+        self.assertEqual([line['step'] for line in evaluations], [20, 40, 45])
+        for line in evaluations:
+            for key in 'train_loss', 'val_loss', 'tokens_per_s', 'seconds':
+                self.assertGreater(line[key], 0)
+        self.assertEqual([line['seconds'] for line in evaluations], sorted(line['seconds'] for line in evaluations))
+        self.assertLess(evaluations[-1]['val_loss'], evaluations[0]['val_loss'])
+
+        lines = said.split('\n')
+        self.assertEqual([line.split()[1] for line in lines if line.startswith('step ')], ['20', '40', '45'])
+        self.assertEqual(lines[4:6], ['saved in a/b', f'validation loss {evaluations[-1]["val_loss"]:.4f}'])
+        self.assertEqual(len('\n'.join(lines[6:])), 500 + 1)                 # the sample, in characters of the text
+        self.assertLessEqual(set(said.split('validation loss')[-1][8:]), set(text()))
+
+    def test_validation_loss(self):
+        """Every window of the validation text counts once and alike, and the model that is kept is the best."""
+        self.trains(*DEBUG, '--steps', 60, '--eval-every', 10, '--layers', 1, '--lr', 0.05, '--out', 'out')
+        tokens = sorted(set(text()))
+        ids = [tokens.index(c) for c in text()]
+        validation = ids[int(len(ids) * 0.9):]
+        windows = (len(validation) - 1) // 16
+        self.assertGreater((len(validation) - 1) % 16, 0, 'there should be a part window')
+        self.assertGreater(windows % 32, 0, 'the last batch of windows should be a part one')
+        model = GPT(read_safetensors(self.here / 'out/model.safetensors')[0], n_heads=2)
+        self.assertAlmostEqual(min(line['val_loss'] for line in metrics(self.here / 'out')), model.loss(validation, 16), places=5)
+
+    def test_learning_rate_ends_at_a_tenth(self):
+        self.trains(*DEBUG, '--steps', 40, '--eval-every', 1, '--lr', 1e-2, '--out', 'out')
+        rates = [line['learning_rate'] for line in metrics(self.here / 'out')]
+        self.assertAlmostEqual(max(rates), 1e-2)
+        self.assertAlmostEqual(rates[-1], 1e-3)
+
+    def test_quiet(self):
+        self.assertRegex(self.trains(*DEBUG, '--steps', 4, '--eval-every', 2, '--quiet'), r'\Asaved in out\nvalidation loss \d\.\d{4}\n\Z')
+
+    def test_folder_of_its_own(self):
+        """Without --out no run gets in the way of another."""
+        self.assertIn('saved in out\n', self.trains(*DEBUG, '--steps', 1))
+        self.assertIn('saved in out-2\n', self.trains(*DEBUG, '--steps', 1))
+
+    def test_folder_of_texts(self):
+        texts = self.here / 'texts'
+        (texts / 'deep').mkdir(parents=True)
+        (texts / 'deep/b.txt').write_text(text(40), encoding='utf-8')
+        (texts / 'a.txt').write_text('α' * 500, encoding='utf-8')
+        (texts / 'picture').write_bytes(b'\0\1\2')
+        self.trains('--config', 'debug', '--data', 'texts', '--steps', 1, '--out', 'out')
+        alphabet = json.loads((self.here / 'out/tokeniser.json').read_text())['alphabet']
+        self.assertEqual(alphabet, ''.join(sorted(set(text(40) + 'α'))))
+
+    # ---------------------------------------------------------------- who watches
+
+    def on_terminal(self, *options):
+        """What a person sees."""
+        ours, theirs = pty.openpty()
+        process = self.start('train_gpt', *options, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = b''
+        while True:
+            try:
+                more = os.read(ours, 65536)
+            except OSError:                                      # how Linux says that the other end is closed
+                more = b''
+            if not more:
+                break
+            seen += more
+        os.close(ours)
+        self.assertEqual(process.wait(), 0)
+        return seen.decode()
+
+    def test_bar(self):
+        seen = self.on_terminal(*DEBUG, '--steps', 30, '--eval-every', 15, '--out', 'out')
+        bars = re.findall(r'\r([^\r\n]+)\x1b\[K', seen)
+        self.assertRegex(bars[0], r'^ 1/30 [━─]{8,}  loss \d\.\d{4}  ETA \d+:\d\d  \S+ tokens/s  \d+:\d\d$')
+        self.assertLess(max(map(len, bars)), 80)
+        # Before anything else is written the bar goes, and lines stay whole.
+        self.assertEqual(len(re.findall(r'\x1b\[Kstep (?:15|30)  training loss [^\r\n]+\r\n', seen)), 2)
+        self.assertRegex(seen, r'\nvalidation loss \d\.\d{4}\r\n')
+
+    def test_no_bar(self):
+        os.environ['TERM'] = 'dumb'
+        self.addCleanup(os.environ.update, TERM='xterm')
+        run = [*DEBUG, '--steps', 30, '--eval-every', 15]
+        for seen in self.on_terminal(*run, '--out', 'dumb'), self.trains(*run, '--out', 'pipe'):
+            self.assertNotIn('\x1b', seen)
+            self.assertNotIn('\r', seen.replace('\r\n', '\n'))
+            self.assertEqual(len(re.findall('^step ', seen, re.M)), 2)
+        os.environ['TERM'] = 'xterm'
+        self.assertNotIn('\x1b', self.on_terminal(*run, '--quiet', '--out', 'quiet'))
+
+    # ---------------------------------------------------------------- generate
+
+    def test_generate(self):
+        self.trains(*DEBUG, '--steps', 200, '--lr', 1e-2, '--out', 'out')
+
+        def says(*options):
+            return self.succeeds('generate', '--model', 'out', '--prompt', 'ré', '--tokens', 100, *options)
+
+        greedy = says('--greedy')
+        self.assertRegex(greedy, r'\Aré(?s:.{100})\n\Z')
+        self.assertLessEqual(set(greedy), set(text()))
+        for same in ['--greedy', '--seed', 7], ['--top-k', 1], ['--temperature', 0], ['--top-p', 1e-9]:
+            self.assertEqual(says(*same), greedy, same)
+        self.assertEqual(says('--seed', 7), says('--seed', 7))
+        self.assertNotEqual(says('--seed', 7), says('--seed', 8))
+        self.assertNotEqual(says('--seed', 7), greedy)
+        for other in ['--top-k', 3], ['--top-p', 0.5], ['--temperature', 3]:
+            self.assertNotEqual(says('--seed', 7, *other), says('--seed', 7), other)
+        self.assertEqual(self.succeeds('generate', '--model', 'out', '--tokens', 0, '--prompt', 'ré'), 'ré\n')
+        self.assertEqual(len(self.succeeds('generate', '--model', 'out', '--tokens', 30)), 31)
+
+        tokens = sorted(set(text()))
+        model = GPT(read_safetensors(self.here / 'out/model.safetensors')[0], n_heads=2)
+        ids = [tokens.index(c) for c in 'ré']
+        while len(ids) < 16:
+            logits = model.logits(ids)[-1]
+            ids.append(logits.index(max(logits)))
+        self.assertEqual(greedy[:16], ''.join(tokens[i] for i in ids))
+
+    def test_generate_streams(self):
+        self.trains(*DEBUG, '--steps', 1, '--out', 'out')
+        process = self.start('generate', '--model', 'out', '--tokens', 10**9)
+        self.assertEqual(len(process.stdout.read(20)), 20)
+        self.assertIsNone(process.poll())
+
+    # ---------------------------------------------------------------- iris
+
+    def test_iris(self):
+        said = re.fullmatch(r'loss at step 0: (\S+)\nloss at step 999: (\S+)\naccuracy: (\S+)\n', self.succeeds('iris'))
+        self.assertEqual(said[1], '3.974701')
+        self.assertAlmostEqual(float(said[2]), 0.0862236, delta=3e-7)    # 0.08622358 in double precision
+        self.assertEqual(said[3], '0.97')
+
+
+if __name__ == '__main__':
+    main()
