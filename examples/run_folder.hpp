@@ -65,8 +65,8 @@ struct RunFolder {
   /// Throws when the tokens are not those of the model.
   tricycle::CharacterTokeniser read_tokeniser(const tricycle::GPTConfig& model) const {
     auto tokens = tricycle::CharacterTokeniser::load(tokeniser());
-    tricycle::check(tokens.vocab_size() == model.vocab_size, tokeniser(), " has ", tokens.vocab_size(), " characters, but the model in ", config(), " has ",
-                    model.vocab_size);
+    int n = tokens.vocab_size();
+    tricycle::check(n == model.vocab_size, tokeniser(), " has ", n, " characters, but the model in ", config(), " has ", model.vocab_size);
     return tokens;
   }
 

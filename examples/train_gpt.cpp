@@ -257,9 +257,10 @@ int program(examples::CommandLine& line) {
   check(std::cmp_greater(parts.validation.size(), model.context_window), run.config.data, " is too short: its last tenth, ", parts.validation.size(),
         " tokens to validate with, must be longer than the context of ", model.context_window);
   if (!run.quiet) {
-    std::string n_tokens = as_quantity(static_cast<double>(parts.train.size() + parts.validation.size())), n_different = std::to_string(model.vocab_size);
-    std::puts((n_tokens + " tokens of " + run.config.data + ", " + n_different + " different; " + std::to_string(model.n_layers) + " layers, width " +
-               std::to_string(model.embedding_dim) + ", context " + std::to_string(model.context_window)).c_str());
+    std::string n_tokens = as_quantity(static_cast<double>(parts.train.size() + parts.validation.size()));
+    std::puts((n_tokens + " tokens of " + run.config.data + ", " + std::to_string(model.vocab_size) + " different; " +
+               std::to_string(model.n_layers) + " layers, width " + std::to_string(model.embedding_dim) + ", context " +
+               std::to_string(model.context_window)).c_str());
   }
   return run.config.training.precision == "bf16" ? train<bf16>(run, tokeniser, parts) : train<float>(run, tokeniser, parts);
 }

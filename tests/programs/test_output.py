@@ -26,8 +26,8 @@ class Output(ProgramTest):
     def test_defaults(self):
         """nanoGPT's configuration for a CPU."""
         said = self.trains('--help')
-        for option, value in {'--config': 'nanogpt_cpu', '--steps': 2000, '--batch': 12, '--context': 64, '--layers': 4, '--heads': 4, '--width': 128, '--lr': 0.001,
-                              '--accumulate': 1, '--dropout': 0, '--eval-every': 250, '--seed': 1337, '--precision': 'float'}.items():
+        for option, value in {'--config': 'nanogpt_cpu', '--steps': 2000, '--batch': 12, '--context': 64, '--layers': 4, '--heads': 4, '--width': 128,
+                              '--lr': 0.001, '--accumulate': 1, '--dropout': 0, '--eval-every': 250, '--seed': 1337, '--precision': 'float'}.items():
             self.assertRegex(said, rf'(?m)^  {option} .*\(default {value}\)$')
 
     # ---------------------------------------------------------------- train_gpt

@@ -98,6 +98,11 @@ struct Stepped {
   }
 };
 
+/// The function that copies.
+struct Same {
+  TRICYCLE_HD auto operator()(auto x) const { return x; }
+};
+
 /// out = f(a, b, ...) along a walk. f maps numbers to a number, and knows nothing of where they stand.
 template <class F, class Out, class... In>
 void map(Device, const Walk<1 + sizeof...(In)>& walk, F f, Gather<Out> out, const In*... in) {

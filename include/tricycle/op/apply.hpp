@@ -67,9 +67,9 @@ void broadcast_map(const Shape& shape, F f, Gather<Out> out, const Tensor<In>&..
 template <class F, Floating T>
 void binary_backward(F f, const Tensor<T>& grad, const Tensor<T>& a, const Tensor<T>& b, Sink<T> sink) {
   if (sink.shape().size() == grad.size()) return broadcast_map(grad.shape(), f, sink.gather(), grad, a, b);
-  Tensor<T> whole(grad.shape(), grad.device());
-  broadcast_map(grad.shape(), f, Gather<T>{whole.mutable_data(), false}, grad, a, b);
-  unbroadcast(whole, sink);
+  Tensor<compute<T>> whole(grad.shape(), grad.device());
+  broadcast_map(grad.shape(), f, Gather<compute<T>>{whole.mutable_data(), false}, grad, a, b);
+  sum_over<compute<T>, T>(grad.device(), grad.shape(), stretched(grad.shape(), sink.shape()), whole.data(), 1, sink.gather());
 }
 
 /// y = f(a, b), element by element, broadcast as NumPy does.   da = grad ∂f/∂a, db = grad ∂f/∂b

@@ -7,14 +7,10 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
-struct Same {
-  TRICYCLE_HD auto operator()(auto x) const { return x; }
-};
-
 /// Copy numbers at `shape`, read from x by strides of its own and written to y by its own.
 template <class T>
 void move(Device device, const Shape& shape, const kernel::Strides8& to, Gather<T> y, const kernel::Strides8& from, const T* x) {
-  kernel::map(device, kernel::Walk<2>(shape, {to, from}), Same{}, y, x);
+  kernel::map(device, kernel::Walk<2>(shape, {to, from}), kernel::Same{}, y, x);
 }
 
 /// Axis i of the result is axis order[i] of x.

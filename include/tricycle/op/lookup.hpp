@@ -28,12 +28,12 @@ template <class T, class Id>
 struct EmbedBackStrip {
   static constexpr bool wide = std::same_as<compute<T>, float>;
   static constexpr Index width = 64;
-  Index count, n, vocabulary; const Id* ids; const T* grad; Gather<T> dw;
+  Index count, n, vocabulary; const Id* ids; const T* grad; Gather<compute<T>> dw;
   void operator()(Index strip) const {
     Index from = strip * width, to = (std::min)(from + width, n);
-    for (Index r = 0; r < vocabulary && !dw.add; ++r) std::fill(dw.at + r * n + from, dw.at + r * n + to, T{});
+    for (Index r = 0; r < vocabulary && !dw.add; ++r) std::fill(dw.at + r * n + from, dw.at + r * n + to, compute<T>(0));
     for (Index r = 0; r < count; ++r) {
-      Gather<T> sum{dw.at + static_cast<Index>(ids[r]) * n, true};
+      Gather<compute<T>> sum{dw.at + static_cast<Index>(ids[r]) * n, true};
       Row<const T> g{grad + r * n};
       kernel::loop<wide>(from, to, [&](auto i) { sum[i] = g[i]; });
     }
@@ -89,8 +89,16 @@ Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
   Tensor<T> y(shape, weights.device());
   kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data()});
   return record("embed", y, {{weights, [=, ids = Saved<Id>(ids)](const Tensor<T>& grad, Sink<T> dw) {
-    detail::EmbedBackStrip<T, Id> strip{count, n, vocabulary, ids.data(), grad.data(), dw.gather()};
-    kernel::parallel((n + strip.width - 1) / strip.width, strip);
+    auto add_up = [&](Gather<compute<T>> sums) {
+      detail::EmbedBackStrip<T, Id> strip{count, n, vocabulary, ids.data(), grad.data(), sums};
+      kernel::parallel((n + strip.width - 1) / strip.width, strip);
+    };
+    if constexpr (std::same_as<T, compute<T>>) add_up(dw.gather());
+    else {                                               // 16 bits could not add up an id that stands often
+      Tensor<compute<T>> sums(dw.shape(), dw.device());
+      add_up({sums.mutable_data(), false});
+      detail::convert_into(sums, dw.gather());
+    }
   }}});
 }
 

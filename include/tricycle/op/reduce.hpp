@@ -34,7 +34,7 @@ struct SumRows {
 };
 
 /// (rows, n) -> (rows): `scale` times the sum of f of each number.
-template <class T, class Out, class F = Same>
+template <class T, class Out, class F = kernel::Same>
 void sum_rows(Device device, Index rows, Index n, const T* x, compute<T> scale, Gather<Out> out, F f = {}) {
   Index pieces = (std::max)(Index{1}, kernel::split(n, kernel::grain));
   if (pieces == 1) return kernel::rows(device, rows, kernel::grain, SumRows<T, Out, F>{x, n, 1, f, scale, out});

@@ -3,19 +3,13 @@
 #include <array>
 #include <functional>
 #include <tuple>
-#include "tricycle/kernel/each.hpp"
+#include "tricycle/kernel/map.hpp"
 #include "tricycle/tensor/tensor.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
-template <class To, class From>
-struct Copy {
-  static constexpr bool wide = std::same_as<compute<To>, float> && std::same_as<compute<From>, float>;
-  Row<const From> x; Gather<To> y;
-  TRICYCLE_HD void operator()(auto i) const { y[i] = x[i]; }
-};
 template <class T>
 struct Fill {
   T value; T* x;
@@ -54,7 +48,7 @@ class Sink {
   void take(const Tensor<T>& grad) {
     check(grad.shape() == shape(), node_->name, ": a gradient of shape ", grad.shape(), " was made for an argument of shape ", shape());
     if (!adds()) node_->grad = grad.detach();
-    else kernel::each(device(), grad.size(), detail::Copy<T, T>{{grad.data()}, gather()});
+    else kernel::map(device(), grad.size(), kernel::Same{}, gather(), grad.data());
   }
 
  private:
