@@ -20,6 +20,7 @@ int main() {
     else species.push_back(static_cast<int>(number));
   }
   auto n = static_cast<Index>(species.size());
+  check(n > 0, TRICYCLE_IRIS, " cannot be read");
   auto inputs = to_tensor(lengths, {n, 4}, {.requires_grad = false});
   auto outputs = to_tensor<int>(species, {n});
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
-#include <vector>
+#include <utility>
 #include "tricycle/train/checkpoint.hpp"
 #include "tricycle/train/tokeniser.hpp"
 
@@ -73,11 +73,8 @@ struct RunFolder {
   /// What a run that was killed while it wrote a file has left beside that file.
   void remove_temporaries() const {
     std::error_code problem;
-    std::vector<std::filesystem::path> temporaries;
-    for (const std::string& folder : {path, path + "/last"})
-      for (auto& entry : std::filesystem::directory_iterator(folder, problem))
-        if (entry.path().extension().string().starts_with(".tmp")) temporaries.push_back(entry.path());
-    for (auto& temporary : temporaries) std::filesystem::remove(temporary, problem);
+    for (const std::string& file : {model(), last(), metrics(), config(), tokeniser()})
+      for (int n = 0; std::filesystem::remove(file + ".tmp" + std::to_string(n), problem);) ++n;
   }
 };
 

@@ -96,14 +96,16 @@ class Trainer {
     examples::Terminal terminal;
     Progress progress(config_.steps, config_.accumulate * config_.batch * config_.model.context_window, step_);
     began_ = std::chrono::steady_clock::now();
-    while (step_ < last_step() && !examples::interrupted()) {
-      double loss = take_step();
-      progress.step(step_, clock());
-      if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(loss, width); });
-      if (step_ % config_.eval_every != 0 && step_ != config_.steps) continue;
-      std::string line = evaluate(progress.tokens_per_second());
-      progress.pause(clock());
-      if (!run_.quiet) terminal.line(line);
+    while (!is_done() && !examples::interrupted()) {
+      if (evaluation_is_due()) {
+        std::string line = evaluate(progress.tokens_per_second());
+        progress.pause(clock());
+        if (!run_.quiet && !line.empty()) terminal.line(line);
+      } else {
+        double loss = take_step();
+        progress.step(step_, clock());
+        if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(loss, width); });
+      }
     }
     if (is_done()) validation_loss();                    // not finite: then nothing is saved
     if (!std::isfinite(best_)) save_model(model_, run_.folder.model());   // one to try, until an evaluation finds the best
@@ -111,21 +113,22 @@ class Trainer {
   }
 
   /// Has it come as far as it was told to?
-  bool is_done() const { return step_ >= last_step(); }
+  bool is_done() const { return step_ >= (std::min)(config_.steps, run_.stop_at.value_or(config_.steps)) && !evaluation_is_due(); }
   Index step() const { return step_; }
 
-  /// The mean over the windows of the validation text. Throws when it is not finite.
-  double validation_loss() {
+  /// The mean over the windows of the validation text; nothing when Ctrl-C cut it short. Throws when it is not finite.
+  std::optional<double> validation_loss() {
     if (validated_at_ == step_) return validation_loss_;
     NoGrad guard;
     model_.eval();
     double sum = 0;
-    for (Index i = 0; i < validation_.n_windows();) {
+    for (Index i = 0; i < validation_.n_windows() && !examples::interrupted();) {
       auto [inputs, targets] = validation_.windows(i, 32);       // few enough that their activations stay in the cache
       sum += static_cast<double>(model_.loss(inputs, targets).item()) * static_cast<double>(inputs.shape()[0]);
       i += inputs.shape()[0];
     }
     model_.train();
+    if (examples::interrupted()) return std::nullopt;
     check_finite(sum, "validation loss", step_);
     validated_at_ = step_;
     return validation_loss_ = sum / static_cast<double>(validation_.n_windows());
@@ -163,7 +166,6 @@ class Trainer {
       generator().restore(state.get<std::string>("generator"));
     });
     check(step_ <= config_.steps, "the run in ", run_.folder.path, " is at step ", step_, " already, past --steps ", config_.steps);
-    run_.folder.remove_temporaries();
     examples::about(run_.folder.metrics(), [&] {
       keep_lines(run_.folder.metrics(), [&](std::string_view line) { return Json::parse(line).get<Index>("step") <= step_; });
     });
@@ -181,8 +183,7 @@ class Trainer {
     }
     check_finite(loss, "loss", step_ + 1);
     check_finite(clip_gradients(model_, config_.clip), "gradient", step_ + 1);
-    CosineSchedule schedule{{config_.learning_rate, config_.least_learning_rate, config_.warm_up, config_.steps}};
-    optimiser_.learning_rate = schedule(step_);
+    optimiser_.learning_rate = learning_rate(step_);
     model_.update(optimiser_);
     ++step_;
     losses_ += loss;
@@ -190,12 +191,18 @@ class Trainer {
     return loss;
   }
 
-  /// Measure, write a line of metrics, keep the model if it is the best so far, and save. Returns a line for people.
+  /// After Ctrl-C an evaluation may still be missing: then there are losses, and it is the first thing on resuming.
+  bool evaluation_is_due() const { return n_losses_ > 0 && (step_ % config_.eval_every == 0 || step_ == config_.steps); }
+
+  /// Measure, write a line of metrics, keep the model if it is the best so far, and save. Returns a line for people, or
+  /// nothing when Ctrl-C cut it short.
   std::string evaluate(double tokens_per_s) {
-    double validation = validation_loss(), training = losses_ / static_cast<double>(n_losses_);
+    auto measured = validation_loss();
+    if (!measured) return "";
+    double validation = *measured, training = losses_ / static_cast<double>(n_losses_);
     losses_ = 0, n_losses_ = 0;
     Json record = Json::object({{"step", step_}, {"train_loss", training}, {"val_loss", validation}, {"tokens_per_s", tokens_per_s},
-                                {"seconds", seconds_before_ + clock()}, {"learning_rate", optimiser_.learning_rate}});
+                                {"seconds", seconds_before_ + clock()}, {"learning_rate", learning_rate(step_ - 1)}});
     append_line(run_.folder.metrics(), record.dump());
     if (validation < best_) {
       best_ = validation;
@@ -206,11 +213,15 @@ class Trainer {
            as_quantity(tokens_per_s) + " tokens/s  " + as_clock(seconds_before_ + clock());
   }
 
+  /// Of the update that is made after so many steps.
+  double learning_rate(Index step) const {
+    return CosineSchedule{{config_.learning_rate, config_.least_learning_rate, config_.warm_up, config_.steps}}(step);
+  }
+
   void check_finite(double x, const char* what, Index step) const {
     check(std::isfinite(x), "step ", step, ": the ", what, " is not finite; ", run_.folder.last(), " is from before");
   }
 
-  Index last_step() const { return (std::min)(config_.steps, run_.stop_at.value_or(config_.steps)); }
   double clock() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count(); }
 
   Run run_;
@@ -234,13 +245,15 @@ int train(const Run& run, const CharacterTokeniser& tokeniser, const SplitTokens
     tokeniser.save(run.folder.tokeniser());
   }
   run.folder.write(run.config);
+  run.folder.remove_temporaries();
 
   trainer.train();
-  if (!trainer.is_done()) {
+  auto loss = trainer.is_done() ? trainer.validation_loss() : std::nullopt;
+  if (!loss) {
     std::printf("stopped after step %s: go on with --resume %s\n", std::to_string(trainer.step()).c_str(), run.folder.path.c_str());
     return 130;
   }
-  std::printf("saved in %s\nvalidation loss %s\n", run.folder.path.c_str(), as_fixed(trainer.validation_loss(), 4).c_str());
+  std::printf("saved in %s\nvalidation loss %s\n", run.folder.path.c_str(), as_fixed(*loss, 4).c_str());
   if (!run.quiet) std::printf("%s\n", trainer.sample(tokeniser).c_str());
   return examples::interrupted() ? 130 : 0;
 }

@@ -15,8 +15,13 @@ endfunction()
 
 register_if("${PYTHON}" ops_have_rows fast ${PYTHON} ${tests}/ops_have_rows.py)
 register_if("${PYTHON}" readme fast ${PYTHON} ${tests}/readme.py)
-if(EXISTS ${tests}/command_line.sh AND TARGET train_gpt)
-  register(commands slow sh ${tests}/command_line.sh $<TARGET_FILE_DIR:train_gpt>)
+if(TARGET train_gpt)
+  function(register_programs what label)
+    register_if("${PYTHON}" programs_${what} ${label} ${PYTHON} -B ${tests}/programs/test_${what}.py $<TARGET_FILE_DIR:train_gpt>)
+  endfunction()
+  register_programs(output fast)
+  register_programs(errors fast)
+  register_programs(resume slow)
 endif()
 
 # ---------------------------------------------------------------- headers and linking

@@ -5,7 +5,7 @@
 #include "op_table.hpp"
 
 /// How far numbers are from what they should be: the mean square of the errors and the largest one, both relative to how
-/// large the numbers are. Infinite where one is NaN and the other is not, and where shapes differ.
+/// large the numbers are (1, if all should be 0). Infinite where one is NaN and the other is not, and where shapes differ.
 struct Distance {
   Real nmse = 0, worst = 0;
 };
@@ -16,6 +16,7 @@ inline Distance distance(const Numbers& x, const Numbers& expected) {
   Real squares = 0, errors = 0, worst = 0, n = 0;
   for (Real e : expected.at)
     if (std::isfinite(e)) squares += e * e, ++n;
+  if (squares == 0) squares = n;
   const Real typical = n > 0 ? std::sqrt(squares / n) : 0;
   for (std::size_t i = 0; i < x.at.size(); ++i) {
     const Real is = x.at[i], should_be = expected.at[i];

@@ -2,8 +2,9 @@
 """Fails unless every op of include/tricycle/op/ has a row in tests/op_table.hpp.
 
 An op is a function, an operator, or a class that is called, which is declared in one of our namespaces (`detail` is not
-one of them) and returns a Tensor. A row is row("NAME", ...). An operator's NAME is an expression, c being a plain number:
-row("a + b", ...), row("c - a", ...), row("-a", ...). With --list: print the ops, and fail at nothing.
+one of them) and returns a Tensor, or takes one and returns `auto`. A row is row("NAME", ...), or row("NAME: how", ...) where
+there are several. An operator's NAME is an expression, c being a plain number: row("a + b", ...), row("c - a", ...),
+row("-a", ...). With --list: print the ops, and fail at nothing.
 """
 import pathlib
 import re
@@ -46,7 +47,7 @@ def operator_name(symbol, parameters):
 
 
 def ops(source):
-    returns = r'(?:^|[ >])(?:Tensor<[^()]*>|(?:std::)?(?:vector|array|pair|tuple)<[^()]*Tensor<[^()]*>) '
+    returns = r'(?:^|[ >])(?:Tensor<[^()]*>&?|auto(?= .*Tensor)|(?:std::)?(?:vector|array|pair|tuple)<[^()]*Tensor<[^()]*>) '
     for declaration, body in declarations(source):
         operator = re.search(returns + r'operator ?([^\s\w(]+) ?\((.*)\)', declaration)
         function = re.search(returns + r'(?:\w+(?:<\w+>)?::)?(\w+) ?\(', declaration)
@@ -67,10 +68,11 @@ def main():
     if '--list' in sys.argv:
         print('\n'.join(f'{path}: {op}' for op, path in found.items()))
         return 0
-    rows = set(re.findall(r'\brow(?:<[^>]*>)?\(\s*"([^"]+)"', (ROOT / 'tests/op_table.hpp').read_text()))
+    rows = set(re.findall(r'\brow(?:<[^>]*>)?\(\s*"([^":]+)', (ROOT / 'tests/op_table.hpp').read_text()))
     lacking = [f'{path}: {op}' for op, path in found.items() if op not in rows]
-    print(f'{len(found)} ops, {len(rows)} rows' + ''.join(f'\nno row for {line}' for line in lacking))
-    return 1 if lacking or not found else 0
+    unknown = sorted(rows - found.keys())
+    print(f'{len(found)} ops, {len(rows)} named in the table' + ''.join(f'\nno row for {line}' for line in lacking) + ''.join(f'\nno op for row {name}' for name in unknown))
+    return 1 if lacking or unknown or not found else 0
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ int main() {
   auto outputs = tricycle::to_tensor<int>({0, 1, 2});
 
   tricycle::seed(42);
-  Sequential model(Dense(4, 16), ReLU(), Dense(16, 3));
+  Sequential model{Dense(4, 16), ReLU(), Dense(16, 3)};
   CrossEntropy loss_fn;
   StochasticGradientDescent optimiser{.learning_rate = 1e-2f};
 

@@ -67,7 +67,7 @@ class Errors(ProgramTest):
 
     def test_out(self):
         (self.here / 'file').write_text('')
-        self.refuses_to_train(1, 'cannot make the folder file/out: Not a directory', *DEBUG, '--out', 'file/out')
+        self.refuses_to_train(1, 'cannot make the folder file: File exists', *DEBUG, '--out', 'file/out')
         self.refuses_to_train(1, 'cannot make the folder file', *DEBUG, '--out', 'file')
         self.refuses_to_train(1, 'cannot make the folder /proc/out', *DEBUG, '--out', '/proc/out')
         self.trained()
@@ -135,7 +135,7 @@ class Errors(ProgramTest):
                 (r'config\.json: .*"tokeniser"', with_key([], 'tokeniser', 'bpe')),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', None)),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', 2.5)),
-                (r'"position_embedding.weights" has shape \(16, 16\), but the model\'s has \(8, 16\)', with_key(model, 'context_window', 8)),
+                (r'position_embedding.weights" has shape \(16, 16\), but the model\'s has \(8, 16\)', with_key(model, 'context_window', 8)),
                 (r'no tensor "(model\.)?blocks\.2\.', with_key(model, 'n_layers', 3)),
                 (r'no parameter "(model\.)?blocks\.1\.', with_key(model, 'n_layers', 1)),
                 ('do not divide into 3 heads', with_key(model, 'n_heads', 3)),
@@ -150,7 +150,7 @@ class Errors(ProgramTest):
         path = self.trained() / 'tokeniser.json'
         good = path.read_text(encoding='utf-8')
         for sentence, text in [(r'tokeniser\.json: json: .* at byte 30', good[:30]), (r'tokeniser\.json: .*"bpe"', good.replace('character', 'bpe')),
-                               (r'tokeniser\.json: .*"alphabet"', good.replace('alphabet', 'letters'))]:
+                               (r'tokeniser\.json: .*"letters" is unknown', good.replace('alphabet', 'letters'))]:
             path.write_text(text, encoding='utf-8')
             self.refuses_to_train(1, sentence, '--resume', 'out')
             self.refuses(1, sentence, 'generate', '--model', 'out')
@@ -182,7 +182,7 @@ class Errors(ProgramTest):
             refused(path, f'the bytes from {len(good)} to {len(good) + 1} belong to no tensor', good + b'x')
             refused(path, 'header, from byte 8: json: .* at byte 1', good[:9] + b'!' + good[10:])
             refused(path, 'header length [0-9]+ at byte 0 exceeds', b'\xff' * 8 + good[8:])
-            refused(path, 'tensor ".*": .*"dtype"', good.replace(b'"dtype"', b'"dtyqe"', 1))
+            refused(path, 'tensor ".*": .*"dtyqe" is unknown', good.replace(b'"dtype"', b'"dtyqe"', 1))
             refused(path, 'tensor ".*": dtype "X32" is unknown', good.replace(b'"F32"', b'"X32"', 1))
             refused(path, 'no tensor "(model.)?norm.gamma"', good.replace(b'norm.gamma"', b'norm.gamna"').replace(b'.norm.gamna#', b'.norm.gamma#'))
 

@@ -31,7 +31,7 @@ struct Dense : Layer<Dense> {
   static void parts(auto& self, auto&& part) { part("weights", self.weights), part("bias", self.bias); }
 };
 
-/// Every row with mean 0 and population variance 1, times gamma, plus beta by option.   (..., n) -> (..., n)
+/// Every row with mean 0 and population variance 1, times gamma, plus beta unless told otherwise.   (..., n) -> (..., n)
 struct LayerNorm : Layer<LayerNorm> {
   Parameter gamma;                                       // (n), 1 at first
   std::optional<Parameter> beta;                         // (n), 0 at first
@@ -66,7 +66,8 @@ struct Embedding : Layer<Embedding> {
   static void parts(auto& self, auto&& part) { part("weights", self.weights); }
 };
 
-/// One layer after the other: Sequential(Dense(4, 16), ReLU(), Dense(16, 3)).
+/// One layer after the other: Sequential model{Dense(4, 16), ReLU(), Dense(16, 3)}. In braces C++ makes them from left to
+/// right, so their weights are drawn in that order; in parentheses the order is the compiler's choice.
 template <class... Layers>
 struct Sequential : Layer<Sequential<Layers...>> {
   std::tuple<Layers...> layers;

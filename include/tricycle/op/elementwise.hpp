@@ -77,7 +77,7 @@ struct ReLU : Unary<ReLU> {
   static constexpr auto name = "> 0";
   static constexpr auto saves = Saves::x;
   template <class R> TRICYCLE_HD R f(R x) const { return math::max(x, R(0)); }
-  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(0), R(1), x * R(0)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(0), R(1), math::select(x <= R(0), R(0), x)); }   // NaN stays
 };
 
 /// y = x / 2 (1 + t)                                     t = tanh(√(2/π) (x + 0.044715 x³))
@@ -87,7 +87,7 @@ struct GeLU : Unary<GeLU> {
   static constexpr auto saves = Saves::x;
   template <class R> TRICYCLE_HD R t(R x) const { return math::tanh(R(0.7978845608028654) * x * (R(1) + R(0.044715) * x * x)); }
   template <class R> TRICYCLE_HD R f(R x) const {
-    return math::select(x < R(-10), x * R(0), R(0.5) * x * (R(1) + t(x)));       // (-∞ · 0 would be NaN)
+    return math::select(x < R(-10), R(0), R(0.5) * x * (R(1) + t(x)));       // (-∞ · 0 would be NaN)
   }
   template <class R> TRICYCLE_HD R df(R x) const {
     R near = math::max(math::min(x, R(10)), R(-10)), y = t(near);                // beyond, x² may overflow and nothing changes
@@ -99,9 +99,9 @@ struct GeLU : Unary<GeLU> {
 struct Swish : Unary<Swish> {
   static constexpr auto name = "swish";
   static constexpr auto saves = Saves::x;
-  template <class R> TRICYCLE_HD R f(R x) const { return math::select(x < R(-200), x * R(0), x * math::sigmoid(x)); }
+  template <class R> TRICYCLE_HD R f(R x) const { return math::select(x < R(-200), R(0), x * math::sigmoid(x)); }
   template <class R> TRICYCLE_HD R df(R x) const {
-    R near = math::max(x, R(-200)), s = math::sigmoid(near);
+    R near = math::max(math::min(x, R(200)), R(-200)), s = math::sigmoid(near);
     return s + near * s * (R(1) - s);
   }
 };
@@ -126,11 +126,11 @@ struct Pow : Unary<Pow> {
 };
 
 /// y = a x + b   dx = a
-struct Linear : Unary<Linear> {
+struct Affine : Unary<Affine> {
   static constexpr auto saves = Saves::nothing;
   double a, b;
   char sign;                                             // how it was written: x + b, x - b, x * a, x / (1 / a)
-  constexpr Linear(double factor, double shift, char written) : a(factor), b(shift), sign(written) {}
+  constexpr Affine(double factor, double shift, char written) : a(factor), b(shift), sign(written) {}
   std::string name() const {
     return sign == '+' ? detail::with_number("+ ", b) : sign == '-' ? detail::with_number("- ", -b) : detail::with_number("* ", a);
   }
@@ -161,14 +161,14 @@ template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
 template <Floating T> Tensor<T> swish(const Tensor<T>& x) { return Swish{}(x); }
 template <Floating T> Tensor<T> pow(const Tensor<T>& x, double p) { return Pow{p}(x); }
 
-template <Floating T> Tensor<T> operator-(const Tensor<T>& x) { return Linear{-1, 0, '*'}(x); }
-template <Floating T> Tensor<T> operator+(const Tensor<T>& x, double b) { return Linear{1, b, '+'}(x); }
-template <Floating T> Tensor<T> operator+(double b, const Tensor<T>& x) { return Linear{1, b, '+'}(x); }
-template <Floating T> Tensor<T> operator-(const Tensor<T>& x, double b) { return Linear{1, -b, '-'}(x); }
-template <Floating T> Tensor<T> operator-(double b, const Tensor<T>& x) { return Linear{-1, b, '+'}(x); }
-template <Floating T> Tensor<T> operator*(const Tensor<T>& x, double a) { return Linear{a, 0, '*'}(x); }
-template <Floating T> Tensor<T> operator*(double a, const Tensor<T>& x) { return Linear{a, 0, '*'}(x); }
-template <Floating T> Tensor<T> operator/(const Tensor<T>& x, double c) { return Linear{1 / c, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator-(const Tensor<T>& x) { return Affine{-1, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator+(const Tensor<T>& x, double b) { return Affine{1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator+(double b, const Tensor<T>& x) { return Affine{1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator-(const Tensor<T>& x, double b) { return Affine{1, -b, '-'}(x); }
+template <Floating T> Tensor<T> operator-(double b, const Tensor<T>& x) { return Affine{-1, b, '+'}(x); }
+template <Floating T> Tensor<T> operator*(const Tensor<T>& x, double a) { return Affine{a, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator*(double a, const Tensor<T>& x) { return Affine{a, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator/(const Tensor<T>& x, double c) { return Affine{1 / c, 0, '*'}(x); }
 template <Floating T> Tensor<T> operator/(double c, const Tensor<T>& x) { return Reciprocal{c}(x); }
 
 // ---------------------------------------------------------------- two operands, with NumPy's broadcasting

@@ -1,0 +1,154 @@
+// Ops where numbers run out: infinities, NaN, logits of 10,000, rows that are all the same, and sums of ten million.
+#include <numeric>
+#include "catch.hpp"
+#include "tricycle/op/dropout.hpp"
+#include "tricycle/op/einsum.hpp"
+#include "tricycle/op/elementwise.hpp"
+#include "tricycle/op/lookup.hpp"
+#include "tricycle/tensor/create.hpp"
+
+using tricycle::Index;
+using tricycle::Tensor;
+using tricycle::to_tensor;
+namespace tc = tricycle;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity(), NaN = std::numeric_limits<double>::quiet_NaN();
+
+/// Are all numbers as they should be, NaN where NaN is expected?
+template <class T>
+bool are(const Tensor<T>& x, const std::vector<double>& expected, double rtol = 1e-6) {
+  return close_to(x, to_tensor<T>(expected, x.shape()), rtol, 5e-6, true);
+}
+
+/// The gradient of the sum of y weighted by 1, 2, ...
+template <class T>
+Tensor<T> gradient(const Tensor<T>& y, const Tensor<T>& x) {
+  Tensor<T> weights(y.shape());
+  std::iota(weights.mutable_data(), weights.mutable_data() + weights.size(), T(1));
+  y.backward(weights);
+  return x.grad();
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("elementwise ops go to their limits", "[ops]", float, double) {
+  using Op = Tensor<TestType> (*)(const Tensor<TestType>&);
+  struct Limit {
+    const char* name;
+    Op op;
+    double x, y, slope;
+  };
+  const std::vector<Limit> limits{
+      {"exp", tc::exp, -inf, 0, 0},       {"exp", tc::exp, inf, inf, inf},       {"exp", tc::exp, -1e4, 0, 0},
+      {"log", tc::log, 0, -inf, inf},     {"log", tc::log, inf, inf, 0},         {"log", tc::log, -1, NaN, -1},
+      {"sqrt", tc::sqrt, 0, 0, inf},      {"sqrt", tc::sqrt, inf, inf, 0},       {"sqrt", tc::sqrt, -1, NaN, NaN},
+      {"sin", tc::sin, inf, NaN, NaN},    {"cos", tc::cos, -inf, NaN, NaN},
+      {"abs", tc::abs, -inf, inf, -1},    {"abs", tc::abs, inf, inf, 1},         {"abs", tc::abs, 0, 0, 0},
+      {"tanh", tc::tanh, -inf, -1, 0},    {"tanh", tc::tanh, inf, 1, 0},         {"tanh", tc::tanh, 1e4, 1, 0},
+      {"sigmoid", tc::sigmoid, -inf, 0, 0}, {"sigmoid", tc::sigmoid, inf, 1, 0}, {"sigmoid", tc::sigmoid, -1e4, 0, 0}, {"sigmoid", tc::sigmoid, 1e4, 1, 0},
+      {"relu", tc::relu, -inf, 0, 0},     {"relu", tc::relu, inf, inf, 1},       {"relu", tc::relu, 0, 0, 0},
+      {"gelu", tc::gelu, -inf, 0, 0},     {"gelu", tc::gelu, inf, inf, 1},       {"gelu", tc::gelu, -1e4, 0, 0}, {"gelu", tc::gelu, 1e4, 1e4, 1}, {"gelu", tc::gelu, 1e30, 1e30, 1},
+      {"swish", tc::swish, -inf, 0, 0},   {"swish", tc::swish, inf, inf, 1},     {"swish", tc::swish, -1e4, 0, 0}, {"swish", tc::swish, 1e4, 1e4, 1},
+      {"exp", tc::exp, NaN, NaN, NaN},    {"log", tc::log, NaN, NaN, NaN},       {"sqrt", tc::sqrt, NaN, NaN, NaN}, {"sin", tc::sin, NaN, NaN, NaN},
+      {"cos", tc::cos, NaN, NaN, NaN},    {"abs", tc::abs, NaN, NaN, NaN},       {"tanh", tc::tanh, NaN, NaN, NaN}, {"sigmoid", tc::sigmoid, NaN, NaN, NaN},
+      {"relu", tc::relu, NaN, NaN, NaN},  {"gelu", tc::gelu, NaN, NaN, NaN},     {"swish", tc::swish, NaN, NaN, NaN},
+  };
+  for (const Limit& limit : limits) {
+    INFO(limit.name << " at " << limit.x);
+    auto x = tc::full<TestType>({19}, limit.x);          // some packs and a short one
+    auto y = limit.op(x);
+    CHECK(are(y, std::vector<double>(19, limit.y)));
+    y.backward();
+    CHECK(are(x.grad(), std::vector<double>(19, limit.slope)));
+  }
+}
+
+TEMPLATE_TEST_CASE("softmax and its relatives bear logits of 10,000 and rows of equals", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{1e4, -1e4, 0}, {-1e4, -1e4, -1e4}, {1e4, 1e4, 1e4}});
+  const double third = 1 / 3.0, ln3 = std::log(3.0);
+  CHECK(are(tc::softmax(x), {1, 0, 0, third, third, third, third, third, third}));
+  CHECK(are(tc::log_softmax(x), {0, -2e4, -1e4, -ln3, -ln3, -ln3, -ln3, -ln3, -ln3}));
+  CHECK(are(tc::causal_softmax(x), {1, 0, 0, 0.5, 0.5, 0, third, third, third}));
+  CHECK(are(gradient(tc::softmax(x), x), {0, 0, 0, -third, 0, third, -third, 0, third}));
+  x.zero_grad();
+  CHECK(are(gradient(tc::log_softmax(x), x), {-5, 2, 3, -1, 0, 1, -1, 0, 1}));
+  x.zero_grad();
+  auto loss = tc::cross_entropy(to_tensor<int>({1, 0, 2}), x);
+  CHECK(loss.item() == Approx((2e4 + 2 * ln3) / 3));
+  loss.backward();
+  CHECK(are(x.grad(), {third, -third, 0, -2 * third / 3, third / 3, third / 3, third / 3, third / 3, -2 * third / 3}));
+}
+
+TEMPLATE_TEST_CASE("softmax leaves out what is -infinity; no sum holds infinity or NaN", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{-inf, 0, 0, -inf, 0}, {-inf, -inf, -inf, -inf, -inf}, {inf, 0, 0, 0, 0}, {0, NaN, 0, 0, 0}, {7, 7, 7, 7, 7}});
+  const double third = 1 / 3.0, fifth = 0.2, ln3 = std::log(3.0), ln5 = std::log(5.0);
+  auto rows_of_nan = [](std::vector<double> first, std::vector<double> last) {
+    first.insert(first.end(), 15, NaN);
+    first.insert(first.end(), last.begin(), last.end());
+    return first;
+  };
+  CHECK(are(tc::softmax(x), rows_of_nan({0, third, third, 0, third}, {fifth, fifth, fifth, fifth, fifth})));
+  CHECK(are(tc::log_softmax(x), rows_of_nan({-inf, -ln3, -ln3, -inf, -ln3}, {-ln5, -ln5, -ln5, -ln5, -ln5})));
+  CHECK(are(gradient(tc::softmax(x), x), rows_of_nan({0, -4 * third / 3, -third / 3, 0, 5 * third / 3}, {-0.4, -0.2, 0, 0.2, 0.4}), 1e-5));
+}
+
+TEMPLATE_TEST_CASE("layer_norm bears rows of equals and rows far from 0", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{1e4, 1e4, 1e4}, {0, 0, 0}, {1e4, -1e4, 0}, {9999, 10000, 10001}, {0, NaN, 0}});
+  auto gamma = tc::ones<TestType>({3}), beta = tc::full<TestType>({3}, 2);
+  const double r = std::sqrt(1.5);
+  auto y = tc::layer_norm(x, gamma, beta);
+  CHECK(are(y, {2, 2, 2, 2, 2, 2, 2 + r, 2 - r, 2, 2 - r, 2, 2 + r, NaN, NaN, NaN}, 1e-4));
+  auto slopes = gradient(y, x).to_vector();
+  CHECK(std::all_of(slopes.begin(), slopes.end() - 3, [](TestType slope) { return std::isfinite(slope); }));
+}
+
+TEMPLATE_TEST_CASE("NaN travels, and stays in its row", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{1, NaN, 2}, {3, 5, 4}});
+  auto one = tc::ones<TestType>({2, 3});
+  for (auto y : {x + one, one - x, x * one, one / x, -x, x * 0.0, x + 1.0}) CHECK(std::isnan(y.at(0, 1)));
+  for (auto y : {tc::sum(x, {{-1}}), tc::mean(x, {{-1}}), tc::max(x, {{-1}}), tc::einsum<"ij,j->i">(x, to_tensor<TestType>({0, 0, 1})) + 1}) {
+    CHECK(std::isnan(y.at(0)));
+    CHECK(y.at(1) >= 4);
+  }
+  CHECK(tc::argmax(x).to_vector() == std::vector<Index>{1, 1});
+  CHECK(are(tc::cast<TestType>(x == x), {1, 0, 1, 1, 1, 1}));
+  CHECK(are(gradient(tc::max(x, {{-1}}), x), {0, 1, 0, 0, 2, 0}));
+  CHECK(std::isnan(tc::sum(to_tensor<TestType>({inf, -inf})).item()));
+  CHECK(tc::max(to_tensor<TestType>({-inf, -inf})).item() == -inf);
+}
+
+TEST_CASE("long sums lose no digits", "[ops]") {
+  const auto many = tc::full({10'000'000}, 0.1f).detach();
+  const double exact = static_cast<double>(0.1f) * 1e7;
+  CHECK(tc::sum(many).item() == Approx(exact).epsilon(1e-6));
+  CHECK(tc::mean(many).item() == Approx(0.1f).epsilon(1e-6));
+  CHECK(tc::einsum<"i,i->">(many, tc::ones({10'000'000})).item() == Approx(exact).epsilon(1e-6));
+  for (const auto& sums : {tc::sum(many.reshape({-1, 10}), {{0}}), tc::sum(many.reshape({10, -1}), {{1}}), tc::sum(many.reshape({1000, 10, -1}), {{0, 2}})})
+    for (float sum : sums.span()) CHECK(sum == Approx(exact / 10).epsilon(1e-6));
+  CHECK(static_cast<float>(tc::sum(tc::ones<tc::bf16>({100, 1000})).item()) == Approx(1e5).epsilon(4e-3));
+}
+
+TEST_CASE("the gradient of a cast is in the type that was cast", "[ops]") {
+  auto x = to_tensor<float>({1.001f, -2, 3});
+  auto y = tc::cast<tc::bf16>(x);
+  CHECK(y.to_vector()[0] == 1.0f);
+  y.backward(to_tensor<tc::bf16>({0.5f, 2, -4}));
+  CHECK(x.grad().to_vector() == std::vector<float>{0.5f, 2, -4});
+  CHECK(tc::cast<int>(x).to_vector() == std::vector<int>{1, -2, 3});
+  CHECK(are(tc::cast<double>(tc::cast<bool>(to_tensor<double>({0, 0.5, NaN}))), {0, 1, 1}));
+}
+
+TEST_CASE("dropout keeps the mean, and draws anew each time", "[ops]") {
+  const auto x = tc::ones({100'000});
+  tc::seed(1);
+  const auto first = tc::dropout(x, 0.25f), second = tc::dropout(x, 0.25f);
+  const auto kept = std::count(first.span().begin(), first.span().end(), 4.0f / 3), dropped = std::count(first.span().begin(), first.span().end(), 0.0f);
+  CHECK(kept + dropped == 100'000);
+  CHECK(dropped == Approx(25'000).epsilon(0.03));
+  CHECK(first.to_vector() != second.to_vector());
+  tc::seed(1);
+  CHECK(tc::dropout(x, 0.25f).to_vector() == first.to_vector());
+  CHECK(tc::dropout(x, 0).to_vector() == x.to_vector());
+}

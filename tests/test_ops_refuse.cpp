@@ -1,0 +1,92 @@
+// What ops refuse: each in one sentence that names the op and shows the shapes.
+#include <functional>
+#include "catch.hpp"
+#include "refusal.hpp"
+#include "tricycle/op/dropout.hpp"
+#include "tricycle/op/einsum.hpp"
+#include "tricycle/op/elementwise.hpp"
+#include "tricycle/op/lookup.hpp"
+#include "tricycle/tensor/create.hpp"
+
+namespace tc = tricycle;
+
+TEST_CASE("ops refuse in words", "[ops]") {
+  const auto scalar = tc::ones({}), empty = tc::ones({3, 0}), a = tc::ones({2, 3}), b = tc::ones({4, 3}), c = tc::ones({5});
+  const auto ids = tc::to_tensor<int>({0, 2}), wrong = tc::to_tensor<int>({0, 3});
+  const auto negative = tc::to_tensor<tc::Index>({-1, 0});
+
+  struct Case {
+    std::function<void()> attempt;
+    std::vector<const char*> words;
+  };
+  const std::vector<Case> cases{
+      {[&] { a + b; }, {"(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { a - c; }, {"(2, 3)", "(5,)", "broadcast"}},
+      {[&] { b * a; }, {"(4, 3)", "(2, 3)", "broadcast"}},
+      {[&] { a / empty; }, {"(2, 3)", "(3, 0)", "broadcast"}},
+      {[&] { a < b; }, {"<", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { a == c; }, {"==", "(2, 3)", "(5,)", "broadcast"}},
+
+      {[&] { a.reshape({4, 2}); }, {"reshape", "(2, 3)", "(4, 2)"}},
+      {[&] { a.reshape({4, -1}); }, {"reshape", "(2, 3)", "-1"}},
+      {[&] { a.reshape({-1, -1}); }, {"reshape", "(2, 3)", "-1"}},
+      {[&] { empty.reshape({0, -1}); }, {"reshape", "(3, 0)", "-1"}},
+      {[&] { a.reshape({-2, -3}); }, {"extent of -2"}},
+      {[&] { tc::permute(a, {0}); }, {"permute", "(2, 3)", "1 axes"}},
+      {[&] { tc::permute(a, {0, 2}); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::permute(a, {1, -1}); }, {"permute", "axis 1", "(2, 3)", "twice"}},
+      {[&] { tc::transpose(c); }, {"transpose", "(5,)"}},
+      {[&] { tc::split(a, 2); }, {"split", "(2, 3)", "2"}},
+      {[&] { tc::split(a, 0); }, {"split", "(2, 3)", "0"}},
+      {[&] { tc::split(a, 1, 2); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::split(scalar, 1); }, {"axis -1", "()"}},
+      {[&] { tc::concatenate(a, b, 1); }, {"concatenate", "(2, 3)", "(4, 3)", "axis 1"}},
+      {[&] { tc::concatenate(a, c); }, {"concatenate", "(2, 3)", "(5,)"}},
+      {[&] { tc::concatenate(scalar, scalar); }, {"axis 0", "()"}},
+
+      {[&] { tc::sum(a, {{2}}); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::sum(a, {{0, -2}}); }, {"sum", "(2, 3)", "twice"}},
+      {[&] { tc::mean(a, {{1, 1}}); }, {"mean", "axis 1", "(2, 3)", "twice"}},
+      {[&] { tc::max(empty, {{1}}); }, {"max", "(3, 0)"}},
+      {[&] { tc::argmax(empty); }, {"argmax", "(3, 0)"}},
+      {[&] { tc::argmax(scalar); }, {"axis -1", "()"}},
+
+      {[&] { tc::softmax(scalar); }, {"softmax", "()"}},
+      {[&] { tc::log_softmax(scalar); }, {"log_softmax", "()"}},
+      {[&] { tc::causal_softmax(b); }, {"causal_softmax", "(4, 3)"}},
+      {[&] { tc::causal_softmax(c); }, {"causal_softmax", "(5,)"}},
+      {[&] { tc::layer_norm(a, c); }, {"layer_norm", "(2, 3)", "(3,)", "(5,)"}},
+      {[&] { tc::layer_norm(a, tc::ones({3}), c); }, {"layer_norm", "(2, 3)", "(3,)", "(5,)"}},
+      {[&] { tc::layer_norm(scalar, c); }, {"layer_norm", "()"}},
+      {[&] { tc::dropout(a, 1); }, {"dropout", "1"}},
+      {[&] { tc::dropout(a, -0.5f); }, {"dropout", "-0.5"}},
+      {[&] { tc::dropout(a, std::numeric_limits<float>::quiet_NaN()); }, {"dropout", "nan"}},
+
+      {[&] { tc::embed(ids, c); }, {"embed", "(5,)"}},
+      {[&] { tc::embed(ids, a); }, {"embed", "id 2", "position 1", "2"}},
+      {[&] { tc::embed(negative, a); }, {"embed", "id -1", "position 0"}},
+      {[&] { tc::cross_entropy(wrong, a); }, {"cross_entropy", "id 3", "position 1", "3"}},
+      {[&] { tc::cross_entropy(negative, a); }, {"cross_entropy", "id -1", "position 0"}},
+      {[&] { tc::cross_entropy(ids, b); }, {"cross_entropy", "(2,)", "(4, 3)"}},
+      {[&] { tc::cross_entropy(ids, scalar); }, {"cross_entropy", "()"}},
+      {[&] { tc::cross_entropy(ids, tc::ones({2, 0})); }, {"cross_entropy", "id 0"}},
+
+      {[&] { tc::einsum<"ij,jk->ik">(a, b); }, {"einsum \"ij,jk->ik\"", "index j", "(2, 3)", "(4, 3)", "3", "4"}},
+      {[&] { tc::einsum<"ij,i->j">(a, c); }, {"einsum \"ij,i->j\"", "index i", "(2, 3)", "(5,)"}},
+      {[&] { tc::einsum<"ijk,jk->ik">(a, b); }, {"einsum \"ijk,jk->ik\"", "operand 1", "3 indices", "(2, 3)"}},
+      {[&] { tc::einsum<"ij,j->i">(a, b); }, {"einsum \"ij,j->i\"", "operand 2", "1 indices", "(4, 3)"}},
+      {[&] { tc::einsum<"i...jk->...k">(a); }, {"operand 1", "3 or more", "(2, 3)"}},
+      {[&] { tc::einsum<"...,...->...">(a, b); }, {"index ...", "(2, 3)", "(4, 3)"}},
+      {[&] { tc::einsum<"ij->ji">(a, b); }, {"einsum \"ij->ji\"", "two tensors"}},
+      {[&] { tc::einsum<"ij,jk->ik">(a); }, {"einsum \"ij,jk->ik\"", "one tensor"}},
+  };
+  for (const Case& bad : cases) {
+    const std::string said = refusal(bad.attempt);
+    INFO("it said: " << said);
+    CHECK_FALSE(said.empty());
+    for (const char* word : bad.words) {
+      INFO("without: " << word);
+      CHECK(said.find(word) != std::string::npos);
+    }
+  }
+}
