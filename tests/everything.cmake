@@ -66,6 +66,10 @@ set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
 register_build("${NVCC}" cuda ${NVCC} -std=c++20 -Werror all-warnings -I ${PROJECT_SOURCE_DIR}/include -isystem ${eigen}
   -c ${tests}/nvcc_compiles.cu -o ${PROJECT_BINARY_DIR}/nvcc_compiles.o)
 
+# ---------------------------------------------------------------- einsum strings that must not compile
+
+register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} "-DINCLUDE=${PROJECT_SOURCE_DIR}/include;${eigen}" -P ${tests}/einsum_refuses.cmake)
+
 # ---------------------------------------------------------------- the same tests, built otherwise
 
 # Does the compiler come with the runtime of a sanitizer, and does that work on this machine?

@@ -1,6 +1,7 @@
 // What is checked of every row of the op table, in each element type.
 #pragma once
 #include <cstring>
+#include <limits>
 #include "catch.hpp"
 #include "op_table.hpp"
 

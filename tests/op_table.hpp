@@ -309,7 +309,7 @@ std::vector<Row<T>> op_table() {
               return x;
             })(in);
           }),
-      row("layer_norm", "[5] [5] | [3 2] [2] | [37] [37] | [0 4] [4] | [2 0] [0] | [4 8] [8] | [2 3 17] [17] | [300 401] [401] | [3 40000] [40000]", numbers,
+      row("layer_norm", "[5] [5] | [3 4] [4] | [37] [37] | [0 4] [4] | [2 0] [0] | [4 8] [8] | [2 3 17] [17] | [300 401] [401] | [3 40000] [40000]", numbers,
           [](auto& x, auto& gamma) { return tc::layer_norm(x, gamma); }, 
           first_operand(normalised(1e-5L), reference::each([](Real x, Real gamma) { return x * gamma; }))),
       row("layer_norm: shifted", "[5] [5] [5] | [1] [1] [1] | [37] [37] [37] | [0 4] [4] [4] | [2 0] [0] [0] | [4 8] [8] [8] | [2 3 17] [17] [17] | [900 140] [140] [140]", numbers,

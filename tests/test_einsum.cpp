@@ -1,4 +1,5 @@
 // Einsum's strings, read by the compiler or at run time. (What it computes is tested by the op table.)
+#include <numeric>
 #include "catch.hpp"
 #include "op_table.hpp"
 #include "refusal.hpp"

@@ -137,6 +137,7 @@ TEST_CASE("the gradient of a cast is in the type that was cast", "[ops]") {
   y.backward(to_tensor<tc::bf16>({0.5f, 2, -4}));
   CHECK(x.grad().to_vector() == std::vector<float>{0.5f, 2, -4});
   CHECK(tc::cast<int>(x).to_vector() == std::vector<int>{1, -2, 3});
+  CHECK((x > tc::zeros({3})).to_vector() == std::vector<bool>{x.at(0) > 0, x.at(1) > 0, x.at(2) > 0});
   CHECK(are(tc::cast<double>(tc::cast<bool>(to_tensor<double>({0, 0.5, NaN}))), {0, 1, 1}));
 }
 

@@ -24,8 +24,8 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { a - c; }, {"(2, 3)", "(5,)", "broadcast"}},
       {[&] { b * a; }, {"(4, 3)", "(2, 3)", "broadcast"}},
       {[&] { a / empty; }, {"(2, 3)", "(3, 0)", "broadcast"}},
-      {[&] { a < b; }, {"<", "(2, 3)", "(4, 3)", "broadcast"}},
-      {[&] { a == c; }, {"==", "(2, 3)", "(5,)", "broadcast"}},
+      {[&] { return a < b; }, {"<", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { return a == c; }, {"==", "(2, 3)", "(5,)", "broadcast"}},
 
       {[&] { a.reshape({4, 2}); }, {"reshape", "(2, 3)", "(4, 2)"}},
       {[&] { a.reshape({4, -1}); }, {"reshape", "(2, 3)", "-1"}},

@@ -42,7 +42,7 @@ class Tensor {
   }
   std::uint64_t version() const { return storage_->version; }
   std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
-  std::vector<T> to_vector() const { return {data(), data() + size()}; }
+  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + size()); }
 
   /// The one number of a tensor of size 1. Throws for any other size.
   T item() const {
