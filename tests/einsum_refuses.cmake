@@ -1,12 +1,11 @@
 # An einsum that makes sense compiles; one that does not is refused by the compiler CXX, in the library's own words.
-# (INCLUDE: the folders of the library and of Eigen.)
-list(TRANSFORM INCLUDE PREPEND "-I" OUTPUT_VARIABLE include)
+# (LIBRARY and EIGEN: where their headers are; SCRATCH: a folder to write to.)
 
 # Fails unless compiling einsum<"`subscript`"> says `words`; "" is to compile.
 function(expect subscript words)
-  set(source ${CMAKE_CURRENT_BINARY_DIR}/einsum_refuses.cpp)
+  set(source ${SCRATCH}/einsum_refuses.cpp)
   file(WRITE ${source} "#include \"tricycle/op/einsum.hpp\"\nconst auto& product = tricycle::einsum<\"${subscript}\">;\n")
-  execute_process(COMMAND ${CXX} -std=c++20 -fsyntax-only ${include} ${source} RESULT_VARIABLE status ERROR_VARIABLE said)
+  execute_process(COMMAND ${CXX} -std=c++20 -fsyntax-only -I ${LIBRARY} -isystem ${EIGEN} ${source} RESULT_VARIABLE status ERROR_VARIABLE said)
   if(words STREQUAL "")
     if(NOT status EQUAL 0)
       message(FATAL_ERROR "einsum<\"${subscript}\"> does not compile:\n${said}")

@@ -68,7 +68,8 @@ register_build("${NVCC}" cuda ${NVCC} -std=c++20 -Werror all-warnings -I ${PROJE
 
 # ---------------------------------------------------------------- einsum strings that must not compile
 
-register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} "-DINCLUDE=${PROJECT_SOURCE_DIR}/include;${eigen}" -P ${tests}/einsum_refuses.cmake)
+register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
+  -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/einsum_refuses.cmake)
 
 # ---------------------------------------------------------------- the same tests, built otherwise
 
