@@ -7,15 +7,17 @@ data=$1 rounds=${2:-5} threads=${3:-2} python=${PYTHON:-python3}
 cmake --preset release >/dev/null
 cmake --build build/release --target gpt_step >/dev/null
 results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+trap 'rm -f "$results" "$results.one"' EXIT
 round=0
 while [ $round -lt "$rounds" ]; do
   for options in "--gelu tanh" "--gelu tanh --compile"; do
     # shellcheck disable=SC2086  # a list of words
-    "$python" bench/peers/gpt_step.py --data "$data" --threads "$threads" --rounds 1 $options | tee -a "$results"
+    "$python" bench/peers/gpt_step.py --data "$data" --threads "$threads" --rounds 1 $options >"$results.one"
+    cat "$results.one" && cat "$results.one" >>"$results"
   done
   for precision in float bf16; do
-    build/release/bench/gpt_step --data "$data" --threads "$threads" --rounds 1 --precision $precision | tee -a "$results"
+    build/release/bench/gpt_step --data "$data" --threads "$threads" --rounds 1 --precision $precision >"$results.one"
+    cat "$results.one" && cat "$results.one" >>"$results"
   done
   round=$((round + 1))
 done

@@ -7,7 +7,7 @@ if(EXISTS ${TO})
   endif()
 endif()
 
-string(RANDOM LENGTH 8 RANDOM_SEED 0 unique)
+string(RANDOM LENGTH 8 unique)
 set(part ${TO}.${unique})
 file(DOWNLOAD ${URL} ${part} TIMEOUT 30 INACTIVITY_TIMEOUT 10 TLS_VERIFY ON STATUS status)
 set(found "")

@@ -24,6 +24,7 @@ asan      -                libasan       -            -            -            
 ubsan     -                libubsan      -            -            -             -
 tsan      -                libtsan       -            -            -             -
 fuzzer    libclang-rt-dev  compiler-rt   compiler-rt  compiler-rt  -             -
+certificates ca-certificates ca-certificates ca-certificates ca-certificates ca-certificates -
 TABLE
 }
 
@@ -43,6 +44,7 @@ has() {
     catch2) exists /usr/include/catch2 /usr/local/include/catch2 /opt/homebrew/include/catch2 ;;
     asan | ubsan | tsan) exists /usr/lib*/lib"$1".* /usr/lib*/gcc/*/*/lib"$1".* ;;
     fuzzer) exists /usr/lib*/clang/*/lib/*/*fuzzer* /usr/lib*/llvm*/lib/clang/*/lib/*/*fuzzer* ;;
+    certificates) exists /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

@@ -29,7 +29,7 @@ find_data() {
   fi
 }
 
-sh "$root/cmake/install_dependencies.sh" compiler cmake ninja eigen </dev/null >&2
+sh "$root/cmake/install_dependencies.sh" compiler cmake ninja eigen certificates >&2
 if [ ! -f "$build/build.ninja" ]; then
   say "building the trainer for this machine, which takes a minute or so"
   (cd "$root" && quietly cmake --preset release)

@@ -71,6 +71,7 @@ Run read_command_line(examples::CommandLine& line) {
   config = before;
   line.parse();
   if (run.resume) check_same(before, config, run.folder.path);
+  c.warm_up = (std::min)(c.warm_up, c.steps / 10);       // a short run has a short one
   if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
   if (config.data.empty()) throw examples::UsageError("--data FILE|FOLDER is needed: what to learn from");
   config.data = std::filesystem::absolute(config.data).string();          // so that resuming finds it from anywhere
@@ -167,7 +168,10 @@ class Trainer {
     });
     check(step_ <= config_.steps, "the run in ", run_.folder.path, " is at step ", step_, " already, past --steps ", config_.steps);
     examples::about(run_.folder.metrics(), [&] {
-      keep_lines(run_.folder.metrics(), [&](std::string_view line) { return Json::parse(line).get<Index>("step") <= step_; });
+      keep_lines(run_.folder.metrics(), [&](std::string_view line) {
+        Index of = Json::parse(line).get<Index>("step");
+        return of < step_ || (of == step_ && n_losses_ == 0);      // else the evaluation of this step is still to come
+      });
     });
   }
 

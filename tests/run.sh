@@ -6,13 +6,12 @@
 #   tests/run.sh NAME        one other build: native, debug, clang, asan-ubsan or tsan
 set -eu
 cd "$(dirname "$0")/.."
-exec </dev/null
 what=${1:-everything}
 
 cores=$(getconf _NPROCESSORS_ONLN)
 export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$cores}"
 
-needed="compiler cmake ninja eigen catch2 ccache"
+needed="compiler cmake ninja eigen catch2 ccache certificates"
 case $what in
   fast) needed="$needed python" ;;
   everything) needed="$needed python asan ubsan tsan clang fuzzer" ;;
@@ -21,6 +20,7 @@ esac
 echo "== looking for what the tests need: $needed"
 # shellcheck disable=SC2086  # a list of words
 sh cmake/install_dependencies.sh $needed
+exec </dev/null
 if command -v ccache >/dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 fi

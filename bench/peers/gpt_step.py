@@ -8,10 +8,7 @@ it by running it with --rounds 1 each time.
 
 It needs nothing but PyTorch (measured with 2.15):
     python3 -m venv peers && peers/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
-The plain `pip install torch` brings gigabytes of CUDA along. If CUDA 13 with cuDNN 9 is on the loader's path already, and
-only PyPI is within reach, the least that can be imported is
-    peers/bin/pip install --no-deps torch nvidia-cufile nvidia-cusparselt-cu13 nvidia-nvshmem-cu13 nvidia-nccl-cu13==2.30.7
-    peers/bin/pip install filelock typing-extensions sympy networkx jinja2 fsspec setuptools
+The plain `pip install torch` brings gigabytes of CUDA along.
 """
 import argparse
 import json

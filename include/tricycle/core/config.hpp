@@ -35,8 +35,10 @@
 #define TRICYCLE_VECTOR_BYTES 16
 #endif
 
-#ifdef __FAST_MATH__
+#if defined(__FAST_MATH__)
 #define TRICYCLE_ABI_MATHS _fast
+#elif defined(__FMA__)
+#define TRICYCLE_ABI_MATHS _fma
 #else
 #define TRICYCLE_ABI_MATHS
 #endif

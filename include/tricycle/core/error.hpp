@@ -1,5 +1,6 @@
 // How the library says no: one exception, one form ("op: what is wrong, with the shapes").
 #pragma once
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@ struct Error : std::invalid_argument {
 template <class... Says>
 [[noreturn]] void fail(const Says&... says) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());                    // a user's may group digits: (1,000, 2)
   (text << ... << says);
   throw Error(text.str());
 }

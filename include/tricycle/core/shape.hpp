@@ -41,17 +41,21 @@ class Shape {
     extent_[static_cast<std::size_t>(rank_++)] = n;
   }
 
-  /// How many numbers there are. Throws rather than overflow.
-  constexpr Index size() const { return product(0, rank_); }
+  /// How many numbers there are. Throws rather than overflow, also where an extent of 0 would hide it.
+  constexpr Index size() const {
+    Index n = 1;
+    bool empty = false;
+    for (Index extent : *this) {
+      empty = empty || extent == 0;
+      n = times(n, extent == 0 ? 1 : extent);
+    }
+    return empty ? 0 : n;
+  }
 
   /// The product of the extents of axes [first, last).
   constexpr Index product(int first, int last) const {
     Index n = 1;
-    for (int i = first; i < last; ++i) {
-      Index extent = extent_[static_cast<std::size_t>(i)];
-      check(extent == 0 || n <= (std::numeric_limits<Index>::max)() / extent, "shape: ", *this, " has more elements than 64 bits can count");
-      n *= extent;
-    }
+    for (int i = first; i < last; ++i) n = times(n, extent_[static_cast<std::size_t>(i)]);
     return n;
   }
 
@@ -75,6 +79,11 @@ class Shape {
   }
 
  private:
+  constexpr Index times(Index n, Index extent) const {
+    check(extent == 0 || n <= (std::numeric_limits<Index>::max)() / extent, "shape: ", *this, " has more elements than 64 bits can count");
+    return n * extent;
+  }
+
   std::array<Index, max_rank> extent_{};
   int rank_ = 0;
 };

@@ -1,4 +1,4 @@
-// Skeleton: C = A B, many at a time, of any strides. The only file that knows Eigen.
+// Skeleton 4 of 4: C = A B, many at a time, of any strides. The only file that knows Eigen.
 #pragma once
 #include <algorithm>
 #include <type_traits>

@@ -115,6 +115,7 @@ void map(Device, const Walk<1 + sizeof...(In)>& walk, F f, Gather<Out> out, cons
       else loop<wide>(from, to, [&](auto i) { y[i] = f(Stepped<In>{in + at[j + 1], walk.step[j + 1]}[i]...); });
     }(std::index_sequence_for<In...>{});
   };
+  if (walk.rows == 0 || walk.n == 0) return;
   if (walk.rows * walk.n < serial_below()) {
     for (Index row = 0; row < walk.rows; ++row) stretch(row, 0, walk.n);
     return;

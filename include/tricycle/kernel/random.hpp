@@ -81,13 +81,14 @@ class Generator {
     if (spaces(state) != spaces(this->state())) return false;
     std::istringstream text(state);
     text.imbue(std::locale::classic());
-    std::uint64_t number = 0, limit = 0;
+    std::uint64_t number = 0, limit = 0, bits = 0;       // a twister whose words are all 0 would give 0 for ever
     for (std::size_t i = 0, last = spaces(state); i <= last; ++i) {
       bool word = i < engine_.state_size;
       limit = i == last ? ~std::uint64_t{0} : i + 1 == last ? 1 : word ? 0xffffffffu : engine_.state_size;
       if (!(text >> number) || number > limit) return false;
+      if (word) bits |= i == 0 ? number >> 31 : number;
     }
-    return text.peek() == std::char_traits<char>::eof();
+    return bits != 0 && text.peek() == std::char_traits<char>::eof();
   }
 
   std::mt19937 engine_;

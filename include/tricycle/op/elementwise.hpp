@@ -138,14 +138,14 @@ struct Affine : Unary<Affine> {
   double df() const { return a; }
 };
 
-/// y = c / x   dx = -c / x²
+/// y = c / x   dx = -(c / x) / x
 struct Reciprocal : Unary<Reciprocal> {
   static constexpr auto saves = Saves::x;
   double c;
   constexpr explicit Reciprocal(double numerator) : c(numerator) {}
   std::string name() const { return detail::with_number("/ of ", c); }
   template <class R> TRICYCLE_HD R f(R x) const { return R(c) / x; }
-  template <class R> TRICYCLE_HD R df(R x) const { return R(-c) / (x * x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return -(R(c) / x) / x; }
 };
 
 template <Floating T> Tensor<T> exp(const Tensor<T>& x) { return Exp{}(x); }
@@ -200,13 +200,13 @@ struct Multiply {
   template <class R> TRICYCLE_HD R db(R a, R) const { return a; }
 };
 
-/// y = a / b   da = grad / b   db = -grad a / b²
+/// y = a / b   da = grad / b   db = -grad (a / b) / b
 struct Divide {
   static constexpr auto name = "bdiv";
   static constexpr auto saves = Saves::x;
   template <class R> TRICYCLE_HD R f(R a, R b) const { return a / b; }
   template <class R> TRICYCLE_HD R da(R, R b) const { return R(1) / b; }
-  template <class R> TRICYCLE_HD R db(R a, R b) const { return -a / (b * b); }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return -(a / b) / b; }
 };
 
 template <Floating T> Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Add{}, a, b); }
@@ -218,6 +218,7 @@ template <Floating T> Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b
 template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, const Tensor<T>& b) { return a = a + b; }
 template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, const Tensor<T>& b) { return a = a - b; }
 template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, const Tensor<T>& b) { return a = a * b; }
+template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, const Tensor<T>& b) { return a = a / b; }
 
 // ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
 

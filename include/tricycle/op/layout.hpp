@@ -42,16 +42,17 @@ Tensor<T> Tensor<T>::reshape(const Shape& to) const {
 
 template <Element T>
 Tensor<T> Tensor<T>::reshape(std::initializer_list<Index> extents) const {
-  Index known = 1;
-  for (Index n : extents) known *= n == -1 ? 1 : n;
   Shape to;
-  bool guessed = false;
+  int guess = -1;                                        // the axis of the extent -1
   for (Index n : extents) {
-    check(n != -1 || (!guessed && known != 0 && size() % known == 0), "reshape: cannot work out the extent of -1 for ", shape_);
-    guessed = guessed || n == -1;
-    to.push_back(n == -1 ? size() / known : n);
+    check(n != -1 || guess < 0, "reshape: cannot work out more than one extent of -1 for ", shape_);
+    if (n == -1) guess = to.rank();
+    to.push_back(n == -1 ? 1 : n);
   }
-  return reshape(to);
+  if (guess < 0) return reshape(to);
+  Index known = to.size();
+  check(known != 0 && size() % known == 0, "reshape: cannot work out the extent of -1 for ", shape_);
+  return reshape(to.with(guess, size() / known));
 }
 
 /// Axis i of the result is axis order[i] of x; negative axes count from the last.

@@ -8,8 +8,10 @@ namespace detail {
 
 template <std::integral Id>
 void check_ids(const char* op, const Tensor<Id>& ids, Index count) {
-  for (Index i = 0; i < ids.size(); ++i)
-    check(ids.data()[i] >= 0 && static_cast<Index>(ids.data()[i]) < count, op, ": id ", static_cast<Index>(ids.data()[i]), " at position ", i, " is not below ", count);
+  for (Index i = 0; i < ids.size(); ++i) {
+    auto id = static_cast<Index>(ids.data()[i]);         // an unsigned one past 2^63 turns negative, and is refused too
+    check(id >= 0 && id < count, op, ": id ", id, " at position ", i, " is not below ", count);
+  }
 }
 
 template <class T, class Id>

@@ -37,7 +37,7 @@ struct SumRows {
 template <class T, class Out, class F = kernel::Same>
 void sum_rows(Device device, Index rows, Index n, const T* x, compute<T> scale, Gather<Out> out, F f = {}) {
   Index pieces = (std::max)(Index{1}, kernel::split(n, kernel::grain));
-  if (pieces == 1) return kernel::rows(device, rows, kernel::grain, SumRows<T, Out, F>{x, n, 1, f, scale, out});
+  if (pieces == 1) return kernel::rows(device, rows, n, SumRows<T, Out, F>{x, n, 1, f, scale, out});
   Tensor<compute<T>> parts(Shape{rows * pieces}, device);
   kernel::rows(device, rows * pieces, kernel::grain, SumRows<T, compute<T>, F>{x, n, pieces, f, scale, {parts.mutable_data(), false}});
   sum_rows<compute<T>, Out>(device, rows, pieces, parts.data(), 1, out);
@@ -128,9 +128,13 @@ struct MaxRows {
     const T* numbers = x + row.index * row.n;
     Index best = 0;
     for (Index i = 1; i < row.n; ++i)
-      if (!math::isnan(compute<T>(numbers[best])) && (numbers[i] > numbers[best] || math::isnan(compute<T>(numbers[i])))) best = i;
+      if (!is_nan(numbers[best]) && (numbers[i] > numbers[best] || is_nan(numbers[i]))) best = i;
     y[row.index] = numbers[best];
     where[row.index] = best;
+  }
+  TRICYCLE_HD static bool is_nan(T x) {
+    if constexpr (Floating<T>) return math::isnan(compute<T>(x));
+    else return false;
   }
 };
 template <class T>
@@ -166,14 +170,26 @@ std::pair<Tensor<T>, Tensor<Index>> max_rows(const char* op, const Tensor<T>& ro
   return best;
 }
 
+struct DividedBy {
+  double n;
+  TRICYCLE_HD auto operator()(auto x) const { return x / decltype(x)(n); }
+};
+
+/// The sum over a set of axes, divided by n.
 template <Floating T>
-Tensor<T> scaled_sum(const char* name, const Tensor<T>& x, AxisSet over, bool keepdims, double scale) {
+Tensor<T> sum_by(const char* name, const Tensor<T>& x, AxisSet over, bool keepdims, double n) {
   Shape kept = without(x.shape(), over, true);
   Tensor<T> y(without(x.shape(), over, keepdims), x.device());
-  sum_over<T, T>(x.device(), x.shape(), over, x.data(), static_cast<compute<T>>(scale), {y.mutable_data(), false});
+  if (n == 1) {
+    sum_over<T, T>(x.device(), x.shape(), over, x.data(), 1, {y.mutable_data(), false});
+  } else {
+    Tensor<compute<T>> total(y.shape(), x.device());
+    sum_over<T, compute<T>>(x.device(), x.shape(), over, x.data(), 1, {total.mutable_data(), false});
+    kernel::map(x.device(), y.size(), DividedBy{n}, Gather<T>{y.mutable_data(), false}, total.data());
+  }
   return record(name, y, {{x, [=](const Tensor<T>& grad, Sink<T> dx) {
     kernel::Walk<2> walk(dx.shape(), {kernel::contiguous(dx.shape()), kernel::broadcast_strides(kept, dx.shape())});
-    kernel::map(grad.device(), walk, Times{scale}, dx.gather(), grad.data());
+    kernel::map(grad.device(), walk, DividedBy{n}, dx.gather(), grad.data());
   }}});
 }
 
@@ -182,7 +198,7 @@ Tensor<T> scaled_sum(const char* name, const Tensor<T>& x, AxisSet over, bool ke
 /// The sum over `axes`, all of them when none is named.   dx = grad, stretched
 template <Floating T>
 Tensor<T> sum(const Tensor<T>& x, const Axes& axes = {}) {
-  return detail::scaled_sum("sum", x, detail::axis_set("sum", x.shape(), axes), axes.keepdims, 1);
+  return detail::sum_by("sum", x, detail::axis_set("sum", x.shape(), axes), axes.keepdims, 1);
 }
 
 /// The mean over `axes`, all of them when none is named; NaN of no numbers.   dx = grad / n, stretched
@@ -191,7 +207,7 @@ Tensor<T> mean(const Tensor<T>& x, const Axes& axes = {}) {
   auto over = detail::axis_set("mean", x.shape(), axes);
   Index n = 1;
   for (int axis = 0; axis < x.rank(); ++axis) n *= over[static_cast<std::size_t>(axis)] ? x.shape()[axis] : 1;
-  return detail::scaled_sum("mean", x, over, axes.keepdims, 1 / static_cast<double>(n));
+  return detail::sum_by("mean", x, over, axes.keepdims, static_cast<double>(n));
 }
 
 /// The largest number over `axes`, all of them when none is named; NaN if there is one. Throws where there is no number.

@@ -195,8 +195,8 @@ struct NormGamma {
 template <Floating T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
   auto [count, n] = row_counts("layer_norm", x);
-  check(gamma.shape() == Shape{n} && (!beta || beta->shape() == Shape{n}), "layer_norm: rows of ", x.shape(), " need gamma and beta of shape ",
-        Shape{n}, ", not ", gamma.shape(), beta ? " and " : "", beta ? beta->shape() : Shape{});
+  check(gamma.shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
+  check(!beta || beta->shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
   using M = Normalise::Moments<compute<T>>;
   Tensor<T> y(x.shape(), x.device());
   Tensor<compute<T>> moments(Shape{count, 2}, x.device());
@@ -223,6 +223,7 @@ template <Floating T> Tensor<T> log_softmax(const Tensor<T>& x) { return LogSoft
 template <Floating T>
 Tensor<T> causal_softmax(const Tensor<T>& x, double scale = 1) {
   check(x.rank() >= 2 && x.shape()[-2] <= x.shape()[-1], "causal_softmax: scores of shape ", x.shape(), " have fewer keys than queries");
+  check(scale >= 0, "causal_softmax: a scale of ", scale);
   return CausalSoftmax(x.shape()[-2], scale)(x);
 }
 

@@ -72,7 +72,7 @@ Tensor<T> zeros(const Shape& shape, LeafOptions options = {}) { return full<T>(s
 template <Element T = float>
 Tensor<T> ones(const Shape& shape, LeafOptions options = {}) { return full<T>(shape, 1, options); }
 
-/// Numbers drawn evenly from [low, high), as np.random.uniform draws them after seed().
+/// Numbers drawn evenly from [low, high), as np.random.uniform draws them after seed(), then rounded to T.
 template <Floating T = float>
 Tensor<T> uniform(const Shape& shape, double low = 0, double high = 1, LeafOptions options = {}) {
   return detail::drawn<T>(shape, options, [=] { return low + (high - low) * random_uniform(); });
@@ -87,8 +87,9 @@ Tensor<T> normal(const Shape& shape, double mean = 0, double deviation = 1, Leaf
 /// start, start + step, ... up to but without stop.   -> (ceil((stop - start) / step),)
 template <Element T = float>
 Tensor<T> arange(double start, double stop, double step = 1, LeafOptions options = {}) {
-  check(step != 0 && std::isfinite((stop - start) / step), "arange: from ", start, " to ", stop, " by ", step);
-  Index i = 0, n = static_cast<Index>((std::max)(0.0, std::ceil((stop - start) / step)));
+  double n_steps = std::ceil((stop - start) / step);
+  check(step != 0 && math::isfinite(n_steps) && n_steps < 0x1p62, "arange: from ", start, " to ", stop, " by ", step);
+  Index i = 0, n = static_cast<Index>((std::max)(0.0, n_steps));
   return detail::drawn<T>(Shape{n}, options, [&] { return start + step * static_cast<double>(i++); });
 }
 
@@ -97,7 +98,7 @@ template <Floating T>
 bool close_to(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) {
   return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin(), [=](T left, T right) {
     double x = convert<double>(left), y = convert<double>(right);
-    return x == y || std::abs(x - y) <= atol + rtol * std::abs(y) || (equal_nan && math::isnan(x) && math::isnan(y));
+    return x == y || (math::isfinite(y) && std::abs(x - y) <= atol + rtol * std::abs(y)) || (equal_nan && math::isnan(x) && math::isnan(y));
   });
 }
 

@@ -46,7 +46,7 @@ class Sink {
   }
 
   void take(const Tensor<T>& grad) {
-    check(grad.shape() == shape(), node_->name, ": a gradient of shape ", grad.shape(), " was made for an argument of shape ", shape());
+    check(grad.shape() == shape(), "a gradient of shape ", grad.shape(), " was made for an argument of shape ", shape());
     if (!adds()) node_->grad = grad.detach();
     else kernel::map(device(), grad.size(), kernel::Same{}, gather(), grad.data());
   }
@@ -141,7 +141,9 @@ struct BackFn {
     check(!node->freed, "back_fn: the graph of \"", node->name, "\" was freed by backward()");
     check(grad.shape() == node->shape, "back_fn of \"", node->name, "\": a gradient of shape ", grad.shape(), " for a tensor of shape ", node->shape);
     NoGrad guard;
-    if (node->args[i]) node->send(grad, i);
+    if (!node->args[i]) return;
+    node->send(grad, i);
+    if (node->args[i]->is_leaf()) node->args[i]->propagate(true);          // which makes its gradient its own
   }
   friend std::ostream& operator<<(std::ostream& out, const BackFn& f) { return out << "back_fn " << f.i << " of " << f.node->name; }
 };

@@ -65,7 +65,7 @@ class Tensor {
   const std::shared_ptr<Node<T>>& node() const { return node_; }
   bool requires_grad() const { return node_ != nullptr; }
 
-  /// Make this a leaf whose gradient is wanted.
+  /// Make this a new leaf whose gradient is wanted; what was recorded of it before goes on without it.
   Tensor& require_grad() requires Floating<T>;
 
   /// The same numbers without the history.

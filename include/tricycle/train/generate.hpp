@@ -20,6 +20,7 @@ struct GenerateOptions {
 inline int sample(std::span<const float> logits, const GenerateOptions& options) {
   check(options.temperature >= 0 && options.top_k >= 0 && options.top_p > 0 && options.top_p <= 1, "sample: temperature ", options.temperature, ", top-k ",
         options.top_k, " and top-p ", options.top_p, " must be at least 0, at least 0, and above 0 up to 1");
+  check(!logits.empty(), "sample: there are no logits");
   std::vector<int> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   auto likelier = [&](int a, int b) {

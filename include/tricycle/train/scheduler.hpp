@@ -18,8 +18,8 @@ struct Schedule {
   double rate(Index step, Falling falling) const {
     check(step >= 0 && warm_up >= 0 && total > 0, "schedule: step ", step, " of ", total, " with a warm-up of ", warm_up);
     auto s = static_cast<double>(step + 1), up = static_cast<double>(warm_up), all = static_cast<double>(total);
-    if (s <= up) return s / up * most;
     if (s >= all) return least;
+    if (s <= up) return s / up * most;
     return least + (most - least) * falling((s - up) / (all - up));
   }
 };
