@@ -232,7 +232,7 @@ std::vector<Row<T>> op_table() {
       row("a / b", pairs, off_0, [](auto& a, auto& b) { return a / b; }, reference::each([](Real a, Real b) { return a / b; })),
       row("a += b", pairs, numbers, [](auto a, auto& b) { return a += b; }, reference::each([](Real a, Real b) { return a + b; })),
       row("a -= b", pairs, numbers, [](auto a, auto& b) { return a -= b; }, reference::each([](Real a, Real b) { return a - b; })),
-      row("a /= b", pairs, {-3, 3, 0.5}, [](auto a, auto& b) { return a /= b; }, reference::each([](Real a, Real b) { return a / b; })),
+      row("a /= b", pairs, off_0, [](auto a, auto& b) { return a /= b; }, reference::each([](Real a, Real b) { return a / b; })),
       row("a *= b", pairs, numbers, [](auto a, auto& b) { return a *= b; }, reference::each([](Real a, Real b) { return a * b; })),
       row("a < b", pairs, steps, [](auto& a, auto& b) { return a < b; }, reference::each([](Real a, Real b) { return a < b; })),
       row("a > b", pairs, steps, [](auto& a, auto& b) { return a > b; }, reference::each([](Real a, Real b) { return a > b; })),
