@@ -77,7 +77,7 @@ struct Subscript {
         i += 2;
       } else {
         check((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'), "einsum \"", s, "\": '", c, "' is not a letter");
-        check(!labels.has(c), "einsum \"", s, "\": index ", c, " appears twice in ", arrow ? "the result" : "one operand");
+        check(!labels.has(c), "einsum \"", s, "\": index ", c, arrow ? " appears twice in the result" : " appears twice in one operand");
         labels.push_back(c);
       }
     }
