@@ -24,7 +24,10 @@ asan      -                libasan       -            -            -            
 ubsan     -                libubsan      -            -            -             -
 tsan      -                libtsan       -            -            -             -
 fuzzer    libclang-rt-dev  compiler-rt   compiler-rt  compiler-rt  -             -
-certificates ca-certificates ca-certificates ca-certificates ca-certificates ca-certificates -
+boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
+certificates ca-certificates ca-boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
+certificates ca-certificates ca-boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
+certificates ca-certificates -
 TABLE
 }
 
@@ -43,6 +46,7 @@ has() {
     eigen) exists /usr/include/eigen3 /usr/local/include/eigen3 /opt/homebrew/include/eigen3 ;;
     catch2) exists /usr/include/catch2 /usr/local/include/catch2 /opt/homebrew/include/catch2 ;;
     asan | ubsan | tsan) exists /usr/lib*/lib"$1".* /usr/lib*/gcc/*/*/lib"$1".* ;;
+    boost) exists /usr/include/boost/context /usr/local/include/boost/context /opt/homebrew/include/boost/context ;;
     fuzzer) exists /usr/lib*/clang/*/lib/*/*fuzzer* /usr/lib*/llvm*/lib/clang/*/lib/*/*fuzzer* ;;
     certificates) exists /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem ;;
     *) command -v "$1" ;;

@@ -186,7 +186,7 @@ class Trainer {
       loss += static_cast<double>(part.item()) / static_cast<double>(config_.accumulate);
     }
     check_finite(loss, "loss", step_ + 1);
-    check_finite(clip_gradients(model_, config_.clip), "gradient", step_ + 1);
+    check_finite(clip_gradients(model_, config_.clip).item(), "gradient", step_ + 1);
     optimiser_.learning_rate = learning_rate(step_);
     model_.update(optimiser_);
     ++step_;

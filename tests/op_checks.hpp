@@ -33,7 +33,8 @@ inline Distance distance(const Numbers& x, const Numbers& expected) {
 template <class T>
 Numbers numbers(const Tensor<T>& x) {
   Numbers all{x.shape(), {}};
-  for (T v : x.span()) all.at.push_back(static_cast<Real>(static_cast<tricycle::compute<T>>(v)));
+  auto here = x.detach().from_gpu();
+  for (T v : here.span()) all.at.push_back(static_cast<Real>(static_cast<tricycle::compute<T>>(v)));
   return all;
 }
 
@@ -45,9 +46,9 @@ Tensor<T> tensor(const Numbers& x) {
   return t;
 }
 template <class T>
-std::vector<Tensor<T>> tensors(const Operands& in) {
+std::vector<Tensor<T>> tensors(const Operands& in, tricycle::Device device = tricycle::Device::cpu) {
   std::vector<Tensor<T>> all;
-  for (const Numbers& x : in) all.push_back(tensor<T>(x));
+  for (const Numbers& x : in) all.push_back(tensor<T>(x).to(device));
   return all;
 }
 
@@ -83,13 +84,13 @@ struct Outcome {
 
 /// `only`: the one operand whose gradient is wanted, or -1 for all. `times`: how often to go back, the gradients adding up.
 template <class T>
-Outcome<T> outcome(const Row<T>& row, const Operands& operands, int only = -1, int times = 1) {
-  auto in = tensors<T>(operands);
+Outcome<T> outcome(const Row<T>& row, const Operands& operands, int only = -1, int times = 1, tricycle::Device device = tricycle::Device::cpu) {
+  auto in = tensors<T>(operands, device);
   for (std::size_t i = 0; row.differentiable && i < in.size(); ++i)
     if (only < 0 || static_cast<std::size_t>(only) == i) in[i].require_grad();
   Outcome<T> result{row.call(in), {}};
   if (!row.differentiable) return result;
-  auto cotangent = tensor<T>(direction(result.y.shape(), 7));
+  auto cotangent = tensor<T>(direction(result.y.shape(), 7)).to(device);
   for (int i = 0; i < times; ++i) result.y.backward(cotangent, {.retain_graph = true});
   for (const auto& x : in)
     if (x.requires_grad()) result.grads.push_back(x.grad());
@@ -139,6 +140,44 @@ void check_precision(Real nmse, Real worst) {
     const auto exact = outcome(doubles[static_cast<std::size_t>(&row - table.data())], in, -1, 2);
     for (std::size_t i = 0; i < got.grads.size(); ++i) {
       INFO("gradient of operand " << i);
+      close(numbers(got.grads[i]), numbers(exact.grads[i]));
+    }
+  });
+}
+
+/// A row on a GPU against the same row in double on the CPU, values and gradients: the mean square of the errors is at most
+/// `nmse` (`nmse_of_products` for einsum, whose sums cuBLASLt makes in an order of its own), and no error is over 30 times the typical one (`eps` of a typical number, if that is more), so that no lone wrong
+/// number hides in a large tensor. Twice, to the same bits.
+template <class T>
+void check_gpu(Real nmse, Real nmse_of_products, Real eps) {
+  const auto table = op_table<T>();
+  const auto doubles = op_table<double>();
+  const auto gpu = tricycle::Device::cuda();
+  for_every_case(table, [&](const Row<T>& row, const std::vector<Shape>& shapes) {
+    auto close = [&](const Numbers& x, const Numbers& expected) {
+      REQUIRE(x.shape == expected.shape);
+      if (x.at.empty()) return;
+      Real squares = 0, errors = 0, worst = 0, n = static_cast<Real>(x.at.size());       // worst: beyond its own rounding
+      for (std::size_t i = 0; i < x.at.size(); ++i) {
+        if (std::isnan(x.at[i]) && std::isnan(expected.at[i])) continue;
+        const Real error = std::abs(x.at[i] - expected.at[i]);
+        squares += expected.at[i] * expected.at[i], errors += error * error, worst = std::max(worst, error - eps * std::abs(expected.at[i]));
+      }
+      CHECK(errors <= (row.name.starts_with("Einsum") ? nmse_of_products : nmse) * (squares > 0 ? squares : 1));
+      CHECK(worst <= 30 * std::max(std::sqrt(errors / n), eps * std::sqrt(squares / n)));
+    };
+    const Operands in = drawn<T>(shapes, row.domain);
+    const auto got = outcome(row, in, -1, 2, gpu), again = outcome(row, in, -1, 2, gpu);
+    const auto exact = outcome(doubles[static_cast<std::size_t>(&row - table.data())], in, -1, 2);
+    auto same = [](const Tensor<T>& a, const Tensor<T>& b) {
+      auto x = a.to_vector(), y = b.to_vector();
+      return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0);
+    };
+    CHECK(same(got.y, again.y));
+    close(numbers(got.y), numbers(exact.y));
+    for (std::size_t i = 0; i < got.grads.size(); ++i) {
+      INFO("gradient of operand " << i);
+      CHECK(same(got.grads[i], again.grads[i]));
       close(numbers(got.grads[i]), numbers(exact.grads[i]));
     }
   });

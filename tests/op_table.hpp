@@ -79,10 +79,10 @@ Row<T> make_row(const std::string& name, const std::string& shapes, Domain domai
 
 /// Ids below `count`, some of them twice.
 template <class Id>
-Tensor<Id> some_ids(const Shape& shape, Index count) {
+Tensor<Id> some_ids(const Shape& shape, Index count, tricycle::Device device = tricycle::Device::cpu) {
   Tensor<Id> ids(shape);
   for (Index i = 0; i < ids.size(); ++i) ids.mutable_data()[i] = static_cast<Id>((i * i + 2 * i + 1) % count);
-  return ids;
+  return ids.to(device);
 }
 
 /// An einsum, read by the compiler, and the shapes that it is called with.
@@ -331,12 +331,12 @@ std::vector<Row<T>> op_table() {
           }),
 
       // ------------------------------------------------ ids
-      row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0]), w); }, embedded({2, 3})),
-      row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0]), w); }, embedded({40, 25})),
-      row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0]), w); }, embedded({})),
-      row("embed: no ids", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(Tensor<int>(Shape{0}), w); }, embedded({0})),
+      row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0], w.device()), w); }, embedded({2, 3})),
+      row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0], w.device()), w); }, embedded({40, 25})),
+      row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0], w.device()), w); }, embedded({})),
+      row("embed: no ids", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(Tensor<int>(Shape{0}, w.device()), w); }, embedded({0})),
       row("cross_entropy", "[1] | [4] | [1 1] | [5 4] | [0 4] | [2 3 17] | [2 0 3] | [300 401] | [3 40000]", numbers,
-          [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1]), x); },
+          [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x); },
           [](auto& in) {
             const Shape shape = in[0].shape.slice(0, in[0].shape.rank() - 1);
             const auto truth = some_ids<Index>(shape, in[0].shape[-1]);

@@ -11,7 +11,7 @@ what=${1:-everything}
 cores=$(getconf _NPROCESSORS_ONLN)
 export CTEST_PARALLEL_LEVEL="${CTEST_PARALLEL_LEVEL:-$cores}"
 
-needed="compiler cmake ninja eigen catch2 ccache certificates"
+needed="compiler cmake ninja eigen catch2 boost ccache certificates"
 case $what in
   fast) needed="$needed python" ;;
   everything) needed="$needed python asan ubsan tsan clang fuzzer" ;;

@@ -211,7 +211,7 @@ TEST_CASE("gemm: a long sum stays accurate", "[gemm]") {
 
 TEST_CASE("gemm refuses a device that this version has no products for", "[gemm]") {
   float x = 0;
-  CHECK_THROWS_AS(kernel::gemm(Device::cuda, {.m = 1, .n = 1, .k = 1, .a = {}, .b = {}, .c = {}}, &x, &x, &x), tricycle::Error);
+  CHECK_THROWS_AS(kernel::gemm(Device::cuda(), {.m = 1, .n = 1, .k = 1, .a = {}, .b = {}, .c = {}}, &x, &x, &x), tricycle::Error);
 }
 
 TEST_CASE("parallel runs every task once, whatever the number of threads", "[threads]") {

@@ -134,7 +134,7 @@ TEST_CASE("sizes that overflow are refused before anything is allocated") {
   CHECK(refusal([] { Tensor<float>(Shape{huge}); }) == "storage: 4611686018427387904 numbers of 4 bytes are more than memory can address");
   CHECK(refusal([] { Tensor<double>(Shape{Index{1} << 60}); }) == "storage: 1152921504606846976 numbers of 8 bytes are more than memory can address");
   CHECK(Tensor<float>(Shape{0, huge}).size() == 0);
-  CHECK(refusal([] { Tensor<float>(Shape{2}, Device::cuda); }) == "storage: cuda was asked for, but this version computes on the CPU only");
+  CHECK(refusal([] { Tensor<float>(Shape{2}, Device::cuda()); }) == "storage: cuda:0 was asked for, but this program was built for the CPU alone: compile it with nvcc, or link tricycle::cuda");
 }
 
 TEST_CASE("out of memory is one Error, and no reason to stop") {

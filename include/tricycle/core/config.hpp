@@ -6,13 +6,25 @@
 #define TRICYCLE_VERSION_MINOR 1
 #define TRICYCLE_VERSION_PATCH 0
 
-// One source, two devices: formulas are marked TRICYCLE_HD, which means something to nvcc alone.
+// One source, two devices: a unit that nvcc compiles can use GPUs (TRICYCLE_CUDA), and so can one that is compiled for the
+// tests' emulator (which also defines TRICYCLE_EMULATED). Formulas are marked TRICYCLE_HD, which means something to nvcc alone.
+#if defined(__CUDACC__) && !defined(TRICYCLE_CUDA)
+#define TRICYCLE_CUDA
+#endif
 #ifdef __CUDACC__
 #define TRICYCLE_HD __host__ __device__
-#define TRICYCLE_ABI_DEVICE with_cuda
 #else
 #define TRICYCLE_HD
+#endif
+#ifdef TRICYCLE_CUDA
+#define TRICYCLE_ABI_DEVICE with_cuda
+#else
 #define TRICYCLE_ABI_DEVICE host_only
+#endif
+
+// Is this the code that a GPU runs? On an emulated one it is the host's as well.
+#if defined(__CUDA_ARCH__) || defined(TRICYCLE_EMULATED)
+#define TRICYCLE_GPU_CODE
 #endif
 
 // Before a template that the host also calls with what only the host can call: nvcc would warn of every such use.

@@ -2,18 +2,25 @@
 #pragma once
 #include <cstring>
 #include "tricycle/core/dtype.hpp"
+#ifdef TRICYCLE_EMULATED
+#include <cuda_runtime.h>
+#endif
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
+/// How many floats one register holds; and how many a thread of a GPU works on: then 16-bit numbers, too, are moved 16
+/// bytes at once.
+inline constexpr int host_lanes = TRICYCLE_VECTOR_BYTES / 4, gpu_lanes = 8;
 #ifndef __CUDA_ARCH__
 inline constexpr bool on_device = false;
-
-/// How many floats one register holds.
-inline constexpr int lanes = TRICYCLE_VECTOR_BYTES / 4;
+inline constexpr int lanes = host_lanes;
 #else
 inline constexpr bool on_device = true;
-inline constexpr int lanes = 4;                          // what a thread of a GPU moves at once is 16 bytes
+inline constexpr int lanes = gpu_lanes;
+#endif
+#ifdef TRICYCLE_EMULATED
+static_assert(lanes == gpu_lanes, "the emulator's packs are a GPU's: compile for AVX2");
 #endif
 
 /// The indices at, at + 1, ... at + lanes - 1: what a skeleton hands a formula instead of one index.
@@ -34,12 +41,14 @@ template <class V, class N> TRICYCLE_HD inline V splat(N x) { return x - V{}; } 
 template <class C, class V> TRICYCLE_HD inline V choose(C c, V a, V b) { return c ? a : b; }
 template <class To, class From> TRICYCLE_HD inline To cast_lanes(From x) { return __builtin_convertvector(x, To); }
 #else
-/// One N in each lane. Device code has no vector types: four numbers, moved 16 bytes at a time.
+/// One N in each lane. Device code has no vector types: an array, which the compiler keeps in registers.
 template <class N>
-struct alignas(sizeof(N) * lanes) Vector {
+struct Vector {
   N n[lanes];
   Vector() = default;
-  __device__ explicit(false) Vector(N x) : n{x, x, x, x} {}
+  __device__ explicit(false) Vector(N x) {
+    for (int i = 0; i < lanes; ++i) n[i] = x;
+  }
   template <class F> __device__ static Vector each(F f) {
     Vector y;
     for (int i = 0; i < lanes; ++i) y[i] = f(i);
@@ -119,84 +128,151 @@ TRICYCLE_HD float halve(float* lane, Join join) {
 template <class Join>
 TRICYCLE_HD float horizontal(Pack x, Join join) {
   float lane[lanes];
-  std::memcpy(lane, &x, sizeof x);
+  for (int i = 0; i < lanes; ++i) lane[i] = x[i];
   return detail::halve<lanes / 2>(lane, join);
 }
 
 namespace detail {
 
-/// 0, 1, ... lanes - 1.
-TRICYCLE_HD inline Pack::Ints lane_numbers() {
-  constexpr std::int32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Pack::Ints first;
-  std::memcpy(&first, numbers, sizeof first);
-  return first;
+/// One number for each lane: f(0), f(1), ...
+template <class N, class F>
+TRICYCLE_HD Vector<N> per_lane(F f) {
+#ifdef __CUDA_ARCH__
+  return Vector<N>::each(f);
+#else
+  N numbers[lanes];
+  for (int i = 0; i < lanes; ++i) numbers[i] = f(i);
+  Vector<N> v;
+  std::memcpy(&v, numbers, sizeof v);
+  return v;
+#endif
 }
+
+/// 0, 1, ... lanes - 1.
+TRICYCLE_HD inline Pack::Ints lane_numbers() { return per_lane<std::int32_t>([](int i) { return i; }); }
 
 TRICYCLE_HD inline Pack::Mask is_lane(Index lane, int count) {
   return lane_numbers() == splat<Pack::Ints>(lane >= 0 && lane < count ? static_cast<std::int32_t>(lane) : -1);
 }
 
+/// What a T looks like in memory.
+template <class T> using Bits = std::conditional_t<std::same_as<T, float>, float, std::uint16_t>;
+
+// Between a register and lanes numbers in memory of any alignment. A GPU moves 16 bytes at once where they are aligned so.
+#ifdef TRICYCLE_GPU_CODE
+TRICYCLE_HD inline bool is_aligned(const void* p) { return (reinterpret_cast<std::uintptr_t>(p) & 15) == 0; }
+
+/// Tells the emulator; a real GPU needs no telling.
+TRICYCLE_HD inline void move_wide(const void* at, std::size_t bytes, bool write) {
+#ifdef TRICYCLE_EMULATED
+  for (std::size_t i = 0; i < bytes; i += 16) emulator::wide_access(static_cast<const char*>(at) + i, 16, write);
+#else
+  (void)at, (void)bytes, (void)write;
+#endif
+}
+
+template <class T>
+TRICYCLE_HD Vector<Bits<T>> load_bits(const T* from) {
+  Vector<Bits<T>> v;
+  if (is_aligned(from)) {
+    move_wide(from, sizeof v, false);
+    std::memcpy(&v, __builtin_assume_aligned(from, 16), sizeof v);
+  } else for (int i = 0; i < lanes; ++i) v[i] = __builtin_bit_cast(Bits<T>, from[i]);
+  return v;
+}
+template <class T>
+TRICYCLE_HD void store_bits(T* to, Vector<Bits<T>> v) {
+  if (is_aligned(to)) {
+    move_wide(to, sizeof v, true);
+    std::memcpy(__builtin_assume_aligned(static_cast<void*>(to), 16), &v, sizeof v);
+  } else for (int i = 0; i < lanes; ++i) to[i] = __builtin_bit_cast(T, Bits<T>(v[i]));
+}
+template <class T>
+TRICYCLE_HD Vector<Bits<T>> load_bits(const T* from, int count) {
+  Vector<Bits<T>> v;
+  for (int i = 0; i < lanes; ++i) v[i] = i < count ? __builtin_bit_cast(Bits<T>, from[i]) : Bits<T>(0);
+  return v;
+}
+template <class T>
+TRICYCLE_HD void store_bits(T* to, Vector<Bits<T>> v, int count) {
+  for (int i = 0; i < lanes; ++i)
+    if (i < count) to[i] = __builtin_bit_cast(T, Bits<T>(v[i]));
+}
+#else
+template <class T>
+TRICYCLE_HD Vector<Bits<T>> load_bits(const T* from) {
+  Vector<Bits<T>> v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+template <class T>
+TRICYCLE_HD void store_bits(T* to, Vector<Bits<T>> v) { std::memcpy(static_cast<void*>(to), &v, sizeof v); }
+
 /// Copies `count` numbers, count < 2 * part, by moves of fixed sizes: a call of memcpy would cost more than they do.
 template <int part, class T>
 TRICYCLE_HD void copy_few(T* to, const T* from, int count) {
   if (count & part) {
-    std::memcpy(to, from, part * sizeof(T));
+    std::memcpy(static_cast<void*>(to), from, part * sizeof(T));
     to += part;
     from += part;
   }
   if constexpr (part > 1) copy_few<part / 2>(to, from, count);
 }
-
-// Between a register and lanes numbers in memory of any alignment.
-TRICYCLE_HD inline Pack load_pack(const float* from) {
-  Pack x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
+template <class T>
+TRICYCLE_HD Vector<Bits<T>> load_bits(const T* from, int count) {
+  T padded[lanes]{};
+  copy_few<lanes / 2>(padded, from, count);
+  return load_bits(static_cast<const T*>(padded));
 }
-
-TRICYCLE_HD inline void store_pack(float* to, Pack x) { std::memcpy(to, &x, sizeof x); }
-
-#ifndef __CUDA_ARCH__
-TRICYCLE_HD inline Pack load_pack(const bf16* from) {
-  Vector<std::uint16_t> bits;
-  std::memcpy(&bits, from, sizeof bits);
-  return __builtin_bit_cast(Pack::Floats, cast_lanes<Vector<std::uint32_t>>(bits) << 16);
+template <class T>
+TRICYCLE_HD void store_bits(T* to, Vector<Bits<T>> v, int count) {
+  T padded[lanes];
+  store_bits(padded, v);
+  copy_few<lanes / 2>(to, static_cast<const T*>(padded), count);
 }
-
-TRICYCLE_HD inline void store_pack(bf16* to, Pack x) {   // the same rounding as bf16(float), see there
-  auto u = __builtin_bit_cast(Vector<std::uint32_t>, x.v);
-  auto nan = (u & 0x7fffffffu) > 0x7f800000u;
-  auto rounded = (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-  auto bits = cast_lanes<Vector<std::uint16_t>>(rounded);
-  std::memcpy(static_cast<void*>(to), &bits, sizeof bits);
-}
-#else
-__device__ inline Pack load_pack(const bf16* from) { return Pack::Floats::each([&](int i) { return float(from[i]); }); }
-__device__ inline void store_pack(bf16* to, Pack x) { for (int i = 0; i < lanes; ++i) to[i] = bf16(x[i]); }
 #endif
+
+/// What lanes of T are as floats, and back.
+template <class T>
+TRICYCLE_HD Pack widen(Vector<Bits<T>> bits) {
+  if constexpr (std::same_as<T, float>) return bits;
+#ifndef __CUDA_ARCH__
+  else return __builtin_bit_cast(Pack::Floats, cast_lanes<Vector<std::uint32_t>>(bits) << 16);
+#else
+  else return Pack::Floats::each([&](int i) { return float(__builtin_bit_cast(T, bits[i])); });
+#endif
+}
+template <class T>
+TRICYCLE_HD Vector<Bits<T>> narrow(Pack x) {             // the same rounding as bf16(float), see there
+  if constexpr (std::same_as<T, float>) return x.v;
+#ifndef __CUDA_ARCH__
+  else {
+    auto u = __builtin_bit_cast(Vector<std::uint32_t>, x.v);
+    auto nan = (u & 0x7fffffffu) > 0x7f800000u;
+    auto rounded = (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    return cast_lanes<Vector<std::uint16_t>>(rounded);
+  }
+#else
+  else return Vector<std::uint16_t>::each([&](int i) { return __builtin_bit_cast(std::uint16_t, T(x[i])); });
+#endif
+}
+
+template <class T> TRICYCLE_HD Pack load_pack(const T* from) { return widen<T>(load_bits(from)); }
+template <class T> TRICYCLE_HD void store_pack(T* to, Pack x) { store_bits(to, narrow<T>(x)); }
 
 template <class T>
 TRICYCLE_HD compute<T> load(const T* at, Index i) { return static_cast<compute<T>>(at[i]); }
 template <class T>
 TRICYCLE_HD Pack load(const T* at, Lanes i) { return load_pack(at + i.at); }
 template <class T>
-TRICYCLE_HD Pack load(const T* at, Tail i) {
-  T padded[lanes]{};
-  copy_few<lanes / 2>(padded, at + i.at, i.count);
-  return load_pack(padded);
-}
+TRICYCLE_HD Pack load(const T* at, Tail i) { return widen<T>(load_bits(at + i.at, i.count)); }
 
 template <class T>
 TRICYCLE_HD void store(T* at, Index i, compute<T> x) { at[i] = static_cast<T>(x); }
 template <class T>
 TRICYCLE_HD void store(T* at, Lanes i, Pack x) { store_pack(at + i.at, x); }
 template <class T>
-TRICYCLE_HD void store(T* at, Tail i, Pack x) {
-  T padded[lanes];
-  store_pack(padded, x);
-  copy_few<lanes / 2>(at + i.at, padded, i.count);
-}
+TRICYCLE_HD void store(T* at, Tail i, Pack x) { store_bits(at + i.at, narrow<T>(x), i.count); }
 
 template <class T, class I> struct NumberOf { using type = Pack; };
 template <class T> struct NumberOf<T, Index> { using type = compute<T>; };

@@ -21,13 +21,63 @@ TRICYCLE_HD R down(Index from, Index to, F& f, I i) {
   return sum;
 }
 
+/// f(row, i) for rows that lie in memory.
+template <class T, bool in_packs>
+struct StoredRows {
+  static constexpr bool wide = in_packs;
+  const T* x;
+  Index n;
+  TRICYCLE_HD auto operator()(Index row, auto i) const { return Row<const T>{x + row * n}[i]; }
+};
+
+#ifdef TRICYCLE_CUDA
+/// On a GPU each thread has one pack of columns, or one column, of `height` rows of a batch.
+template <class T, class F, class Out>
+struct ColumnsOnGpu {
+  static constexpr int threads = 256;
+  static constexpr Index height = 64;
+  Index batches, rows, n, splits;
+  F f;
+  Gather<Out> out;                                       // (batches, splits, n)
+  TRICYCLE_HD void operator()() const {
+    constexpr Index mine = is_wide<F> ? lanes : 1;
+    Index pieces = kernel::split(n, mine), piece = gpu::block() * threads + gpu::thread();
+    Index split = piece / pieces, from = (piece - split * pieces) * mine, batch = split / splits;
+    if (batch >= batches) return;
+    Index first = (split - batch * splits) * height, last = first + height < rows ? first + height : rows;
+    Gather<Out> to{out.at + split * n, out.add};
+    loop<is_wide<F>>(from, from + mine < n ? from + mine : n, [&](auto i) {
+      Number<T, decltype(i)> sum(0);
+      for (Index row = first; row < last; ++row) sum = sum + f(batch * rows + row, i);
+      to[i] = sum;
+    });
+  }
+};
+
+template <class T, class F, class Out>
+void columns_on_gpu(Device device, Index batches, Index rows, Index n, F f, Gather<Out> out) {
+  if (n == 0) return;
+  using Kernel = ColumnsOnGpu<T, F, Out>;
+  auto blocks = [&](Index splits) { return kernel::split(batches * splits * kernel::split(n, is_wide<F> ? gpu_lanes : 1), Kernel::threads); };
+  Index splits = kernel::split(rows, Kernel::height);
+  if (splits <= 1) return gpu::launch(device, blocks(1), Kernel{batches, rows, n, 1, f, out});
+  gpu::Scratch<T> parts(batches * splits * n, device);
+  gpu::launch(device, blocks(splits), ColumnsOnGpu<T, F, T>{batches, rows, n, splits, f, {parts.data(), false}});
+  columns_on_gpu<T>(device, batches, splits, n, StoredRows<T, is_wide<F>>{parts.data(), n}, out);
+}
+#endif
+
 }  // namespace detail
 
 /// For each of `batches`: out[i] = the sum over `rows` of f(row, i), for every i < n. f's rows are counted through all
 /// batches; T is what its numbers are computed in. Two stages: the rows are cut into splits by the shape alone, each split
 /// is summed, then the splits are.
 template <class T, class F, class Out>
-void columns(Device, Index batches, Index rows, Index n, F f, Gather<Out> out) {
+void columns(Device device, Index batches, Index rows, Index n, F f, Gather<Out> out) {
+#ifdef TRICYCLE_CUDA
+  if (!device.is_cpu()) return detail::columns_on_gpu<T>(device, batches, rows, n, f, out);
+#endif
+  (void)device;
   constexpr bool wide = is_wide<F>;
   using R = std::conditional_t<wide, Pack, T>;
   Index strip = (std::max)(Index{256}, grain / (std::max)(Index{1}, rows) / 64 * 64);   // columns to a task: some cache lines of each row
@@ -53,7 +103,7 @@ void columns(Device, Index batches, Index rows, Index n, F f, Gather<Out> out) {
     Row<T> part{parts.data() + split * n};
     over(task % strips, [&](auto i) { part[i] = detail::down<R>(batch * rows + from, batch * rows + (std::min)(from + height, rows), f, i); });
   });
-  auto part = [&](Index split, auto i) { return Row<const T>{parts.data() + split * n}[i]; };
+  detail::StoredRows<T, wide> part{parts.data(), n};
   run(batches * strips, [&](Index task) {
     Index batch = task / strips;
     over(task % strips, [&, row = to(batch)](auto i) { row[i] = detail::down<R>(batch * splits, (batch + 1) * splits, part, i); });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include "tricycle/core/device.hpp"
 #include "tricycle/core/pack.hpp"
+#include "tricycle/kernel/launch.hpp"
 #include "tricycle/kernel/threads.hpp"
 
 namespace tricycle {
@@ -30,9 +31,32 @@ TRICYCLE_HD void loop(Index from, Index to, F&& f) {
 /// How many numbers make a task of their own: enough to be worth waking a thread for. A multiple of any pack.
 inline constexpr Index grain = 8192;
 
+#ifdef TRICYCLE_CUDA
+namespace detail {
+
+/// On a GPU each thread has one pack, or one number.
+template <class F>
+struct EachOnGpu {
+  static constexpr int threads = 256;
+  Index n;
+  F f;
+  TRICYCLE_HD void operator()() const {
+    constexpr Index mine = is_wide<F> ? lanes : 1;       // not `width`: the host's registers may be wider than the GPU's
+    Index from = (gpu::block() * threads + gpu::thread()) * mine;
+    if (from < n) loop<is_wide<F>>(from, from + mine < n ? from + mine : n, f);
+  }
+};
+
+}  // namespace detail
+#endif
+
 /// f(0), f(1), ... f(n - 1), in no particular order, where `device` keeps its numbers.
 template <class F>
-void each(Device, Index n, F f) {
+void each(Device device, Index n, F f) {
+  (void)device;
+#ifdef TRICYCLE_CUDA
+  if (!device.is_cpu()) return gpu::launch(device, kernel::split(n, detail::EachOnGpu<F>::threads * (is_wide<F> ? gpu_lanes : 1)), detail::EachOnGpu<F>{n, f});
+#endif
   auto chunk = [&](Index from, Index to) {
     F local = f;                                         // on the stack: what f writes cannot be f itself
     loop<is_wide<F>>(from, to, local);

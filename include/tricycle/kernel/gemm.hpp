@@ -1,4 +1,4 @@
-// Skeleton 4 of 4: C = A B, many at a time, of any strides. The only file that knows Eigen.
+// Skeleton 4 of 4: C = A B, many at a time, of any strides. The only file that knows Eigen; on GPUs see gemm_cuda.hpp.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -17,22 +17,13 @@
 #include "tricycle/core/device.hpp"
 #include "tricycle/core/memory.hpp"
 #include "tricycle/core/pack.hpp"
+#include "tricycle/kernel/gemm_cuda.hpp"
 #include "tricycle/kernel/gemm_micro.hpp"
 #include "tricycle/kernel/threads.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace kernel {
-
-/// How far apart neighbours lie along each axis of a batch of matrices, in elements.
-struct Strides { Index batch0, batch1, row, column; };
-
-/// C[b0, b1] (m, n) = or += A[b0, b1] (m, k) B[b0, b1] (k, n).
-struct Gemm {
-  Index batch0 = 1, batch1 = 1, m, n, k;
-  Strides a, b, c;
-  bool accumulate = false;
-};
 
 namespace detail {
 
@@ -295,11 +286,18 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
 
 }  // namespace detail
 
-/// C = or += A B for a batch of matrices, in at least float; bf16 is rounded once, at the end. Throws on a device other than the CPU.
-/// No element of C may lie in A or B, nor be another's.
+/// C = or += A B for a batch of matrices, in at least float; bf16 is rounded once, at the end. No element of C may lie in A
+/// or B, nor be another's. Throws on a GPU for integers, which cuBLASLt does not multiply.
 template <class T>
 void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
-  check(device == Device::cpu, "gemm: ", device, " was asked for, but this version multiplies on the CPU only");
+#ifdef TRICYCLE_CUDA
+  if (!device.is_cpu()) {
+    if constexpr (Floating<T>) return detail::gemm_on_gpu(device, g, a, b, c);
+    else fail("gemm: products of integers are made on the CPU only, not on ", device);
+  }
+#else
+  check(device.is_cpu(), "gemm: ", device, " was asked for, but this program was built for the CPU alone");
+#endif
   detail::products<T, T>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
 }
 

@@ -51,7 +51,7 @@ inline Index& serial_below() {
 
 /// How many pieces of `grain` elements make up n; the last may be shorter. Work is always cut so, by shape alone and
 /// never by the number of threads: that is what makes results the same to the bit whoever computes them.
-constexpr Index split(Index n, Index grain) { return n / grain + (n % grain != 0); }
+TRICYCLE_HD constexpr Index split(Index n, Index grain) { return n / grain + (n % grain != 0); }
 
 /// The pool. A caller publishes a job and starts on it at once; helpers join while it is open and take tasks until none
 /// is left; then the caller closes it and waits only for those who are inside. So nobody ever waits for a thread that

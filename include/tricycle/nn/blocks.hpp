@@ -12,8 +12,8 @@ template <Floating T>
 class KeyValueCache {
  public:
   /// Room for `context` tokens of a batch of sequences.
-  KeyValueCache(Index context, Index batch, Index n_heads, Index head_size)
-      : keys_(Shape{context, batch, n_heads, head_size}), values_(keys_.shape()) {}
+  KeyValueCache(Index context, Index batch, Index n_heads, Index head_size, Device device = Device::cpu)
+      : keys_(Shape{context, batch, n_heads, head_size}, device), values_(keys_.shape(), device) {}
 
   /// Append keys and values (batch, tokens, heads, size). Throws when the context is full.
   void append(const Tensor<T>& keys, const Tensor<T>& values) {

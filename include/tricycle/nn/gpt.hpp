@@ -43,7 +43,7 @@ struct GPT : Layer<GPT<T>> {
   Cache cache(Index batch = 1) const {
     Cache layers;
     for (std::size_t i = 0; i < blocks.size(); ++i)
-      layers.emplace_back(config.context_window, batch, config.n_heads, config.embedding_dim / config.n_heads);
+      layers.emplace_back(config.context_window, batch, config.n_heads, config.embedding_dim / config.n_heads, device());
     return layers;
   }
 
@@ -53,12 +53,14 @@ struct GPT : Layer<GPT<T>> {
     Index seen = cache ? cache->front().length() : 0, t = ids.shape()[1];
     check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
     using R = compute<T>;                                // the sum of embeddings is made before it is rounded
-    auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t));
+    auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t), 1, {.device = ids.device()});
     Tensor<T> x = dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)));
     for (std::size_t i = 0; i < blocks.size(); ++i) x = blocks[i](x, cache ? &(*cache)[i] : nullptr);
     x = norm(x);
     return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
   }
+
+  Device device() const { return token_embedding.weights.device(); }
 
   /// The mean surprise at the targets, which are the inputs one token on.   (batch, tokens) twice -> ()
   Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const { return CrossEntropy()(targets, (*this)(inputs)); }

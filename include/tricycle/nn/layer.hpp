@@ -25,6 +25,9 @@ void walk_parts(Part& part, Visit& visit, const std::string& name) {
 
 }  // namespace detail
 
+/// Some parameters of a model, and how it calls them.
+using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
+
 /// What every layer can do, once it says what it is made of:
 ///
 ///     struct MLP : Layer<MLP> {
@@ -44,13 +47,17 @@ struct Layer {
     return n;
   }
 
-  /// Let the optimiser move every parameter that has a gradient, and forget the gradients.
+  /// Let the optimiser move every parameter that has a gradient, and forget the gradients. It is handed all of them, or,
+  /// if it only knows how to move one, optimiser(name, parameter), one after the other.
   template <class Optimiser>
   void update(Optimiser&& optimiser) {
+    NamedParameters all;
     each_parameter([&](const std::string& name, Parameter& parameter) {
-      if (parameter.has_grad()) optimiser(name, parameter);
-      parameter.zero_grad();
+      if (parameter.has_grad()) all.push_back({name, &parameter});
     });
+    if constexpr (std::invocable<Optimiser&, const NamedParameters&>) optimiser(all);
+    else for (auto& [name, parameter] : all) optimiser(name, *parameter);
+    zero_grad();
   }
   void zero_grad() { each_parameter([](auto&, Parameter& parameter) { parameter.zero_grad(); }); }
 
@@ -62,6 +69,11 @@ struct Layer {
     detail::walk_parts(self(), set, "");
   }
   void eval() { train(false); }
+
+  /// Keep every parameter on a GPU, or on the CPU, from now on; gradients are dropped. Throws when there is no such GPU.
+  void to(Device device) { each_parameter([=](auto&, Parameter& parameter) { parameter.move_to(device); }); }
+  void to_gpu(int index = 0) { to(Device::cuda(index)); }
+  void from_gpu() { to(Device::cpu); }
 
  private:
   Derived& self() { return static_cast<Derived&>(*this); }

@@ -22,6 +22,7 @@ class Parameter {
 
   Shape shape() const { return visit([](auto& x) { return x.shape(); }); }
   Index size() const { return shape().size(); }
+  Device device() const { return visit([](auto& x) { return x.device(); }); }
 
   /// The numbers as T, for a layer that computes in T. A cast is kept until the numbers change; gradients come back in
   /// the master's own precision. Safe to call from several threads at once under NoGrad.
@@ -32,10 +33,11 @@ class Parameter {
       else if constexpr (!std::same_as<T, bf16>) return cast<T>(master);
       else {
         std::lock_guard lock(cast_->mutex);
-        if (!cast_->numbers || cast_->version != master.version()) {
+        if (!cast_->numbers || cast_->version != master.version() || cast_->replays != replays()) {
           NoGrad guard;
           cast_->numbers = cast<bf16>(master);
           cast_->version = master.version();
+          cast_->replays = replays();
         }
         return record("cast", *cast_->numbers, {{master, detail::cast_back<bf16, M>()}});
       }
@@ -47,11 +49,11 @@ class Parameter {
 
   /// Hold the numbers in another precision from now on; the gradient is dropped.
   template <class M> requires std::same_as<M, float> || std::same_as<M, double>
-  void hold_as() {
-    NoGrad guard;
-    master_ = visit([](auto& x) { return cast<M>(x.detach()).clone(); });
-    cast_ = std::make_unique<Cast>();
-    require_grad();
+  void hold_as() { replace([](auto& x) { return cast<M>(x.detach()).clone(); }); }
+
+  /// Keep the numbers on another device from now on; the gradient is dropped.
+  void move_to(Device device) {
+    if (device != this->device()) replace([=](auto& x) { return x.detach().to(device); });
   }
 
   /// Take over the numbers of a tensor of the same shape.
@@ -62,10 +64,17 @@ class Parameter {
   }
 
  private:
+  template <class Made>
+  void replace(Made made) {
+    NoGrad guard;
+    master_ = visit([&](auto& x) -> std::variant<Tensor<float>, Tensor<double>> { return made(x); });
+    cast_ = std::make_unique<Cast>();
+    require_grad();
+  }
   struct Cast {
     std::mutex mutex;
     std::optional<Tensor<bf16>> numbers;
-    std::uint64_t version = 0;                           // of the master when it was cast
+    std::uint64_t version = 0, replays = 0;              // of the master when it was cast
   };
   void require_grad() { visit([](auto& x) { x.require_grad(); }); }
 

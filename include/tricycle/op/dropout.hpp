@@ -1,5 +1,6 @@
 // Dropout: the one op that is random.
 #pragma once
+#include "tricycle/kernel/feed.hpp"
 #include "tricycle/kernel/random.hpp"
 #include "tricycle/op/apply.hpp"
 
@@ -11,10 +12,10 @@ namespace detail {
 template <class T>
 struct Drop {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  std::uint64_t key; float probability; Row<const T> x; Gather<T> y;
+  kernel::Fed<std::uint64_t> key; float probability; Row<const T> x; Gather<T> y;
   template <class I> TRICYCLE_HD void operator()(I i) const {
     using R = Number<T, I>;
-    auto dropped = kernel::uniform_at(key, i) < Number<float, I>(probability);
+    auto dropped = kernel::uniform_at(key.get(), i) < Number<float, I>(probability);
     y[i] = math::select(dropped, R(0), x[i] * R(1 / (1 - compute<T>(probability))));
   }
 };
@@ -27,7 +28,7 @@ template <Floating T>
 Tensor<T> dropout(const Tensor<T>& x, float probability) {
   check(probability >= 0 && probability < 1, "dropout: a probability of ", probability);
   if (probability == 0) return x;
-  auto drop = [key = random_bits(), probability](const Tensor<T>& from, Gather<T> to) {
+  auto drop = [key = kernel::feed(x.device(), [] { return random_bits(); }), probability](const Tensor<T>& from, Gather<T> to) {
     kernel::each(from.device(), from.size(), detail::Drop<T>{key, probability, {from.data()}, to});
   };
   Tensor<T> y(x.shape(), x.device());

@@ -101,10 +101,11 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
   return record_several("split", std::move(parts), x, [=](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> dx) {
     Gather<T> to = dx.gather();
     for (std::size_t i = 0; i < grads.size(); ++i) {     // a part that no gradient came to is 0
+      if (!grads[i] && to.add) continue;
       Gather<T> part{to.at + static_cast<Index>(i) * step, to.add};
       auto from = grads[i] ? kernel::contiguous(shape) : kernel::Strides8{};
-      const T zero(0.f);
-      if (grads[i] || !to.add) detail::move(dx.device(), shape, own, part, from, grads[i] ? grads[i]->data() : &zero);
+      auto grad = grads[i] ? *grads[i] : detail::filled(Shape{}, T(0.f), dx.device());
+      detail::move(dx.device(), shape, own, part, from, grad.data());
     }
   });
 }

@@ -1,47 +1,47 @@
 // Embedding, and the loss that undoes it: the ops that read ids.
 #pragma once
+#include "tricycle/kernel/alarm.hpp"
+#include "tricycle/kernel/scatter.hpp"
 #include "tricycle/op/rowwise.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
+/// An id that is not below `count` raises a GPU's alarm.
+template <class Id>
+struct CheckId {
+  const Id* ids; Index count; kernel::Alarm alarm;
+  TRICYCLE_HD void operator()(Index i) const {
+    auto id = static_cast<Index>(ids[i]);
+    if (id < 0 || id >= count) alarm.bad_id(i, id, count);
+  }
+};
+
+/// Throws for an id that is not below `count`: on the CPU now, on a GPU when numbers are next read back.
 template <std::integral Id>
 void check_ids(const char* op, const Tensor<Id>& ids, Index count) {
+  if (!ids.device().is_cpu()) return kernel::each(ids.device(), ids.size(), CheckId<Id>{ids.data(), count, {op, ids.device()}});
   for (Index i = 0; i < ids.size(); ++i) {
     auto id = static_cast<Index>(ids.data()[i]);         // an unsigned one past 2^63 turns negative, and is refused too
     check(id >= 0 && id < count, op, ": id ", id, " at position ", i, " is not below ", count);
   }
 }
 
+/// The row of an id; of one that has raised the alarm, the first.
+template <class Id>
+TRICYCLE_HD Index row_of(Id id, Index count) { return id < Id(0) || static_cast<Index>(id) >= count || static_cast<Index>(id) < 0 ? 0 : static_cast<Index>(id); }
+
 template <class T, class Id>
 struct EmbedRows {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* ids; const T* weights; T* y;
+  const Id* ids; const T* weights; T* y; Index vocabulary;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Row<const T> from{weights + static_cast<Index>(ids[row.index]) * row.n};
+    Row<const T> from{weights + row_of(ids[row.index], vocabulary) * row.n};
     Row<T> to{y + row.index * row.n};
     row.each([&](auto i) { to[i] = from[i]; });
   }
 };
-/// A strip of columns of the whole table: each row of grad is added to its id's, in the order in which they stand, so that
-/// the result depends on no thread.
-template <class T, class Id>
-struct EmbedBackStrip {
-  static constexpr bool wide = std::same_as<compute<T>, float>;
-  static constexpr Index width = 64;
-  Index count, n, vocabulary; const Id* ids; const T* grad; Gather<compute<T>> dw;
-  void operator()(Index strip) const {
-    Index from = strip * width, to = (std::min)(from + width, n);
-    for (Index r = 0; r < vocabulary && !dw.add; ++r) std::fill(dw.at + r * n + from, dw.at + r * n + to, compute<T>(0));
-    for (Index r = 0; r < count; ++r) {
-      Gather<compute<T>> sum{dw.at + static_cast<Index>(ids[r]) * n, true};
-      Row<const T> g{grad + r * n};
-      kernel::loop<wide>(from, to, [&](auto i) { sum[i] = g[i]; });
-    }
-  }
-};
-
 /// A row of dx while softmax writes it: probability p becomes (p - [it is the truth]) scale.
 template <class T>
 struct CrossEntropyRow {
@@ -63,7 +63,7 @@ struct CrossEntropyForward {
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Row<const T> logits{x + row.index * row.n};
     auto all = Softmax().total(row, logits);
-    loss[row.index] = math::log(all.sum) - (logits[static_cast<Index>(truth[row.index])] - all.top);
+    row.once([&] { loss[row.index] = math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
   }
 };
 template <class T, class Id>
@@ -72,7 +72,7 @@ struct CrossEntropyBackward {
   const Id* truth; const T* x; const compute<T>* grad; compute<T> scale; Gather<T> dx;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Index at = row.index * row.n;
-    CrossEntropyRow<T> out{{dx.at + at, dx.add}, static_cast<Index>(truth[row.index]), *grad * scale};
+    CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), *grad * scale};
     Softmax().f(row, Row<const T>{x + at}, out);
   }
 };
@@ -89,12 +89,9 @@ Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
   Shape shape = ids.shape();
   shape.push_back(n);
   Tensor<T> y(shape, weights.device());
-  kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data()});
+  kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data(), vocabulary});
   return record("embed", y, {{weights, [=, ids = Saved<Id>(ids)](const Tensor<T>& grad, Sink<T> dw) {
-    auto add_up = [&](Gather<compute<T>> sums) {
-      detail::EmbedBackStrip<T, Id> strip{count, n, vocabulary, ids.data(), grad.data(), sums};
-      kernel::parallel((n + strip.width - 1) / strip.width, strip);
-    };
+    auto add_up = [&](Gather<compute<T>> sums) { kernel::scatter_rows(grad.device(), count, n, vocabulary, ids.data(), grad.data(), sums); };
     if constexpr (std::same_as<T, compute<T>>) add_up(dw.gather());
     else {                                               // 16 bits could not add up an id that stands often
       Tensor<compute<T>> sums(dw.shape(), dw.device());

@@ -29,7 +29,8 @@ struct SumRows {
     Index row = piece.index / pieces, from = piece.index % pieces * kernel::grain;
     piece.n = n - from < kernel::grain ? n - from : kernel::grain;
     Row<const T> numbers{x + row * n + from};
-    out[piece.index] = piece.sum([&](auto i) { return f(numbers[i]); }) * scale;
+    auto sum = piece.sum([&](auto i) { return f(numbers[i]); });
+    piece.once([&] { out[piece.index] = sum * scale; });
   }
 };
 
@@ -126,11 +127,11 @@ struct MaxRows {
   const T* x; T* y; Index* where;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     const T* numbers = x + row.index * row.n;
-    Index best = 0;
-    for (Index i = 1; i < row.n; ++i)
-      if (!is_nan(numbers[best]) && (numbers[i] > numbers[best] || is_nan(numbers[i]))) best = i;
-    y[row.index] = numbers[best];
-    where[row.index] = best;
+    Index best = row.best([&](Index i, Index j) { return !is_nan(numbers[j]) && (numbers[i] > numbers[j] || is_nan(numbers[i])); });
+    row.once([&] {
+      y[row.index] = numbers[best];
+      where[row.index] = best;
+    });
   }
   TRICYCLE_HD static bool is_nan(T x) {
     if constexpr (Floating<T>) return math::isnan(compute<T>(x));
@@ -142,7 +143,7 @@ struct ScatterRows {
   const T* grad; const Index* where; Gather<T> dx;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Gather<T> out{dx.at + row.index * row.n, dx.add};
-    for (Index i = 0; i < row.n; ++i) out[i] = i == where[row.index] ? compute<T>(grad[row.index]) : compute<T>(0);
+    row.each([&](auto i) { out[i] = i == where[row.index] ? compute<T>(grad[row.index]) : compute<T>(0); });
   }
 };
 

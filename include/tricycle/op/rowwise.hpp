@@ -167,7 +167,7 @@ struct NormRows {
     Row<const T> in{x + at}, stretch{gamma}, shift{beta};
     Row<T> out{y + at};
     auto m = op.moments(row, in);
-    moments[row.index] = m;
+    row.once([&] { moments[row.index] = m; });
     if (beta) row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i] + shift[i]; });
     else row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i]; });
   }

@@ -30,6 +30,7 @@ struct Nested {
 
 template <Element T>
 Tensor<T> leaf(Tensor<T> t, LeafOptions options) {
+  t = t.to(options.device);
   if constexpr (Floating<T>)
     if (options.requires_grad) t.require_grad();
   return t;
@@ -66,7 +67,7 @@ Tensor<T> to_tensor(const std::vector<From>& numbers, const Shape& shape, LeafOp
 }
 
 template <Element T = float>
-Tensor<T> full(const Shape& shape, double number, LeafOptions options = {}) { return detail::leaf(detail::filled(shape, convert<T>(number), Device::cpu), options); }
+Tensor<T> full(const Shape& shape, double number, LeafOptions options = {}) { return detail::leaf(detail::filled(shape, convert<T>(number), options.device), options); }
 template <Element T = float>
 Tensor<T> zeros(const Shape& shape, LeafOptions options = {}) { return full<T>(shape, 0, options); }
 template <Element T = float>
@@ -96,7 +97,8 @@ Tensor<T> arange(double start, double stop, double step = 1, LeafOptions options
 /// Is every number of a as good as b's: |a - b| <= atol + rtol |b|, infinities equal, and NaN equal to NaN only if asked?
 template <Floating T>
 bool close_to(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) {
-  return a.shape() == b.shape() && std::equal(a.span().begin(), a.span().end(), b.span().begin(), [=](T left, T right) {
+  auto here = a.detach().from_gpu(), there = b.detach().from_gpu();
+  return a.shape() == b.shape() && std::equal(here.span().begin(), here.span().end(), there.span().begin(), [=](T left, T right) {
     double x = convert<double>(left), y = convert<double>(right);
     return x == y || (math::isfinite(y) && std::abs(x - y) <= atol + rtol * std::abs(y)) || (equal_nan && math::isnan(x) && math::isnan(y));
   });

@@ -203,7 +203,7 @@ std::string to_string(const Tensor<T>& t) {
   std::string text(detail::text::opening);
   if (t.rank() == 0) text += detail::text::scalar(t.item());
   else if (t.size() == 0) text += "[]";
-  else text = detail::text::Grid<T>(t).written();
+  else text = detail::text::Grid<T>(t.detach().from_gpu()).written();
   if (!t.name().empty()) text.append(", name=").append(t.name());
   return text + ")";
 }

@@ -248,6 +248,15 @@ std::vector<BackFn<T>> Tensor<T>::back_fns() const {
   return fns;
 }
 
+template <Element T>
+Tensor<T> Tensor<T>::to(Device device) const {
+  if (device == this->device()) return *this;
+  Tensor there(shape_, device);
+  there.assign(*this);
+  if constexpr (!Floating<T>) return there;
+  else return record("to", there, {{*this, [from = this->device()](const Tensor& grad) { return grad.to(from); }}});
+}
+
 template <Element T> bool Tensor<T>::has_grad() const { return node_ && node_->grad; }
 
 template <Element T>

@@ -12,8 +12,11 @@ inline namespace TRICYCLE_ABI {
 template <Element T> struct Node;
 template <Element T> struct BackFn;
 
-/// May gradients flow to a tensor that the user makes?
-struct LeafOptions { bool requires_grad = true; };
+/// May gradients flow to a tensor that the user makes? And where is it?
+struct LeafOptions {
+  bool requires_grad = true;
+  Device device = Device::cpu;
+};
 
 /// How backward() treats the graph when it is done.
 struct BackwardOptions { bool retain_graph = false; };
@@ -41,23 +44,46 @@ class Tensor {
     return storage_->data() + offset_;
   }
   std::uint64_t version() const { return storage_->version; }
-  std::span<const T> span() const { return {data(), static_cast<std::size_t>(size())}; }
-  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + size()); }
 
-  /// The one number of a tensor of size 1. Throws for any other size.
-  T item() const {
-    check(size() == 1, "item: shape ", shape_, " does not hold exactly one number");
-    return *data();
+  /// The numbers where they are. Throws on a GPU, whose memory the host cannot read.
+  std::span<const T> span() const {
+    check(device().is_cpu(), "span: a tensor of shape ", shape_, " is on ", device(), ": read a copy, from_gpu()");
+    return {data(), static_cast<std::size_t>(size())};
+  }
+  /// A copy of the numbers, from wherever they are.
+  std::vector<T> to_vector() const {
+    auto here = detach().from_gpu();
+    return std::vector<T>(here.data(), here.data() + size());
   }
 
-  /// The number at an index per axis; negative ones count from the end. Throws when out of range.
+  /// The one number of a tensor of size 1. Throws for any other size. On a GPU this waits for what comes before.
+  T item() const {
+    check(size() == 1, "item: shape ", shape_, " does not hold exactly one number");
+    return device().is_cpu() ? *data() : *detach().from_gpu().data();
+  }
+
+  /// The number at an index per axis; negative ones count from the end. Throws when out of range. Like item() on a GPU.
   template <std::integral... I>
   T at(I... index) const {
     check(sizeof...(I) == static_cast<std::size_t>(rank()), "at: ", sizeof...(I), " indices for shape ", shape_);
     Index where = 0;
     int axis = 0;
     ((where = where * shape_[axis] + checked_index(static_cast<Index>(index), axis), ++axis), ...);
-    return data()[where];
+    return device().is_cpu() ? data()[where] : view(Shape{}, where).item();
+  }
+
+  // ------------------------------------------------------------ devices (gradients go back the way the numbers came)
+
+  /// The same numbers on another device; this very tensor where they are there already. From a GPU to the CPU it waits for
+  /// what comes before. Throws when there is no such GPU, when it is out of memory, and what kernels have found wrong.
+  Tensor to(Device device) const;
+  Tensor to_gpu(int index = 0) const { return to(Device::cuda(index)); }
+  Tensor from_gpu() const { return to(Device::cpu); }
+
+  /// Take over the numbers of a tensor of the same shape, on whatever device. Throws when the shape differs.
+  void assign(const Tensor& numbers) {
+    check(numbers.shape() == shape_, "assign: shape ", numbers.shape(), " does not fit into ", shape_);
+    copy_bytes(mutable_data(), device(), numbers.data(), numbers.device(), static_cast<std::size_t>(size()) * sizeof(T));
   }
 
   // ------------------------------------------------------------ the tape
@@ -74,7 +100,7 @@ class Tensor {
   /// A copy of the numbers, without the history.
   Tensor clone() const {
     Tensor t(shape_, device());
-    std::copy_n(data(), size(), t.mutable_data());
+    t.assign(*this);
     return t;
   }
 

@@ -1,0 +1,304 @@
+// The products of a GPU, by cuBLASLt: of float, double and 16-bit numbers, in batches, added to what is there.
+#pragma once
+#include "tricycle/kernel/launch.hpp"
+#include "tricycle/kernel/map.hpp"
+#ifdef TRICYCLE_CUDA
+#include <cublasLt.h>
+#include <optional>
+#include <string>
+#endif
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace kernel {
+
+/// How far apart neighbours lie along each axis of a batch of matrices, in elements.
+struct Strides { Index batch0, batch1, row, column; };
+
+/// C[b0, b1] (m, n) = or += A[b0, b1] (m, k) B[b0, b1] (k, n).
+struct Gemm {
+  Index batch0 = 1, batch1 = 1, m, n, k;
+  Strides a, b, c;
+  bool accumulate = false;
+};
+
+}  // namespace kernel
+
+#ifdef TRICYCLE_CUDA
+namespace gpu {
+
+/// Throw unless cuBLASLt did what it was asked.
+template <class... What>
+void check(cublasStatus_t status, const What&... what) {
+  if (status != CUBLAS_STATUS_SUCCESS) [[unlikely]] fail("cublasLt: ", what..., ": ", cublasLtGetStatusString(status));
+}
+
+/// How products are made on GPUs, for the whole process.
+struct ProductOptions {
+  bool tf32 = false;                                     // floats with 10 bits of their mantissa: several times as fast
+  bool tuned = false;                                    // time cuBLASLt's candidates for each shape, and keep the fastest
+};
+inline ProductOptions& product_options() {
+  static ProductOptions options;
+  return options;
+}
+
+/// Which of cuBLASLt's candidates each shape uses, where that is not its first. Saved with a checkpoint, so that a resumed
+/// run gives the same bits.
+using ProductChoices = std::map<std::string, int>;
+inline ProductChoices& product_choices() {
+  static ProductChoices choices;
+  return choices;
+}
+
+namespace detail {
+
+template <class T>
+constexpr cudaDataType_t cuda_type() {
+  if constexpr (std::same_as<T, float>) return CUDA_R_32F;
+  else if constexpr (std::same_as<T, double>) return CUDA_R_64F;
+  else if constexpr (std::same_as<T, bf16>) return CUDA_R_16BF;
+  else return CUDA_R_16F;
+}
+
+/// Something of cuBLASLt's that is destroyed with this.
+template <class Handle, cublasStatus_t (*destroy)(Handle)>
+struct Owned {
+  Handle handle = nullptr;
+  Owned() = default;
+  ~Owned() { if (handle) destroy(handle); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+};
+
+/// cuBLASLt's handle for this thread and a GPU, and memory for its algorithms to work in. Left to the operating system: CUDA
+/// may be gone before this thread is.
+struct Blas {
+  static constexpr std::size_t workspace_bytes = 32 << 20;
+  cublasLtHandle_t handle = nullptr;
+  void* workspace = nullptr;
+
+  static Blas& of(Device device) {
+    thread_local std::map<int, Blas*> mine;
+    auto& blas = mine[device.gpu];
+    if (!blas) {
+      auto fresh = std::make_unique<Blas>();
+      Use on(device);
+      check(cublasLtCreate(&fresh->handle), "cublasLtCreate");
+      gpu::check(cudaMalloc(&fresh->workspace, workspace_bytes), "cudaMalloc of cublasLt's workspace");
+      blas = fresh.release();
+    }
+    return *blas;
+  }
+};
+
+}  // namespace detail
+
+/// A matrix whose rows lie next to each other's numbers, `stride` apart; or, if `by_columns`, whose columns do.
+struct Matrix {
+  Index rows, columns, stride;
+  bool by_columns;
+  Index batch_stride;
+};
+
+namespace detail {
+
+/// What cuBLASLt is told of one product. It thinks in columns: for it D is Dᵀ = Bᵀ Aᵀ, so B comes first.
+template <class T, class C>
+class Product {
+ public:
+  Product(const Matrix& a, const Matrix& b, const Matrix& d, Index batch) {
+    constexpr auto scale = std::same_as<T, double> ? CUDA_R_64F : CUDA_R_32F;
+    auto compute = std::same_as<T, double> ? CUBLAS_COMPUTE_64F : std::same_as<T, float> && product_options().tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    check(cublasLtMatmulDescCreate(&product_.handle, compute, scale), "cublasLtMatmulDescCreate");
+    set(CUBLASLT_MATMUL_DESC_TRANSA, b.by_columns ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, a.by_columns ? CUBLAS_OP_T : CUBLAS_OP_N);
+    layout(b_.handle, cuda_type<T>(), b, batch);
+    layout(a_.handle, cuda_type<T>(), a, batch);
+    layout(d_.handle, cuda_type<C>(), d, batch);
+  }
+
+  /// All but the strides of batches, as text: what a choice of algorithm is kept under.
+  static std::string key(const Matrix& a, const Matrix& b, const Matrix& d, Index batch, bool accumulate) {
+    std::string text = std::string(dtype_name<T>()) + (std::same_as<T, C> ? "" : std::string(" to ") + dtype_name<C>());
+    for (Index n : {d.rows, d.columns, a.columns, a.stride, b.stride, d.stride, batch}) text += " " + std::to_string(n);
+    return text + (a.by_columns ? " t" : " n") + (b.by_columns ? "t" : "n") + (accumulate ? "+" : "") + (product_options().tf32 ? " tf32" : "");
+  }
+
+  /// The algorithms that cuBLASLt offers, what it thinks the best one first.
+  std::vector<cublasLtMatmulHeuristicResult_t> candidates(const std::string& key, int most, const void* a, const void* b, const void* d) {
+    Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
+    check(cublasLtMatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
+    std::size_t workspace = Blas::workspace_bytes;
+    check(cublasLtMatmulPreferenceSetAttribute(preference.handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace), "workspace");
+    auto aligned = [&](cublasLtMatmulPreferenceAttributes_t which, const void* p) {
+      std::uint32_t bytes = 256;
+      while (reinterpret_cast<std::uintptr_t>(p) % bytes != 0) bytes /= 2;
+      check(cublasLtMatmulPreferenceSetAttribute(preference.handle, which, &bytes, sizeof bytes), "alignment");
+    };
+    aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, b), aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, a);
+    aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, d), aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, d);
+    std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(most));
+    int n = 0;
+    check(cublasLtMatmulAlgoGetHeuristic(handle_, product_.handle, b_.handle, a_.handle, d_.handle, d_.handle, preference.handle, most, found.data(), &n), "product of ", key);
+    tricycle::check(n > 0, "cublasLt: no algorithm for the product of ", key);
+    found.resize(static_cast<std::size_t>(n));
+    return found;
+  }
+
+  void run(const cublasLtMatmulAlgo_t& algorithm, const std::string& key, const T* a, const T* b, C* d, bool accumulate, Blas& blas, cudaStream_t stream) {
+    using Scale = std::conditional_t<std::same_as<T, double>, double, float>;
+    Scale one = 1, beta = accumulate ? Scale(1) : Scale(0);
+    check(cublasLtMatmul(handle_, product_.handle, &one, b, b_.handle, a, a_.handle, &beta, d, d_.handle, d, d_.handle, &algorithm, blas.workspace, Blas::workspace_bytes, stream),
+          "product of ", key);
+  }
+
+  void use(Blas& blas) { handle_ = blas.handle; }
+
+ private:
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t which, Value value) {
+    check(cublasLtMatmulDescSetAttribute(product_.handle, which, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
+  }
+  static void layout(cublasLtMatrixLayout_t& made, cudaDataType_t type, const Matrix& m, Index batch) {
+    auto inner = static_cast<std::uint64_t>(m.by_columns ? m.rows : m.columns), outer = static_cast<std::uint64_t>(m.by_columns ? m.columns : m.rows);
+    check(cublasLtMatrixLayoutCreate(&made, type, inner, outer, m.stride), "cublasLtMatrixLayoutCreate");
+    auto count = static_cast<std::int32_t>(batch);
+    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "batch count");
+    std::int64_t stride = m.batch_stride;
+    check(cublasLtMatrixLayoutSetAttribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride), "batch stride");
+  }
+
+  cublasLtHandle_t handle_ = nullptr;
+  Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> product_;
+  Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy> a_, b_, d_;
+};
+
+/// Which candidate is the fastest here: each is timed a few times, on a copy of what there is to add to.
+template <class T, class C>
+int fastest(Product<T, C>& product, const std::vector<cublasLtMatmulHeuristicResult_t>& candidates, const std::string& key, const T* a, const T* b, C* d, Blas& blas, cudaStream_t stream) {
+  cudaEvent_t began, ended;
+  gpu::check(cudaEventCreateWithFlags(&began, cudaEventDefault), "cudaEventCreate");
+  gpu::check(cudaEventCreateWithFlags(&ended, cudaEventDefault), "cudaEventCreate");
+  int best = 0;
+  float least = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    constexpr int runs = 5;
+    product.run(candidates[i].algo, key, a, b, d, false, blas, stream);
+    gpu::check(cudaEventRecord(began, stream), "cudaEventRecord");
+    for (int run = 0; run < runs; ++run) product.run(candidates[i].algo, key, a, b, d, false, blas, stream);
+    gpu::check(cudaEventRecord(ended, stream), "cudaEventRecord");
+    gpu::check(cudaEventSynchronize(ended), "product of ", key);
+    float ms = 0;
+    gpu::check(cudaEventElapsedTime(&ms, began, ended), "cudaEventElapsedTime");
+    if (i == 0 || ms < least) least = ms, best = static_cast<int>(i);
+  }
+  cudaEventDestroy(began);
+  cudaEventDestroy(ended);
+  return best;
+}
+
+}  // namespace detail
+
+/// D = or += A B, for a batch of matrices.   (m, k), (k, n) -> (m, n)
+template <class T, class C>
+void multiply(Device device, const Matrix& a, const T* at_a, const Matrix& b, const T* at_b, const Matrix& d, C* at_d, Index batch, bool accumulate) {
+  Context& here = context(device);
+  Use on(device);
+  auto& blas = detail::Blas::of(device);
+  detail::Product<T, C> product(a, b, d, batch);
+  product.use(blas);
+  constexpr int most = 8;
+  const std::string key = product.key(a, b, d, batch, accumulate);
+  auto candidates = product.candidates(key, product_options().tuned || !product_choices().empty() ? most : 1, at_a, at_b, at_d);
+  std::size_t choice = 0;
+  if (auto known = product_choices().find(key); known != product_choices().end()) choice = static_cast<std::size_t>(known->second);
+  else if (product_options().tuned && !here.capture && candidates.size() > 1) {
+    Scratch<C> copy((batch - 1) * d.batch_stride + (d.rows - 1) * d.stride + d.columns, device);
+    choice = static_cast<std::size_t>(product_choices()[key] = fastest(product, candidates, key, at_a, at_b, copy.data(), blas, here.stream));
+  }
+  product.run(candidates[choice < candidates.size() ? choice : 0].algo, key, at_a, at_b, at_d, accumulate, blas, here.stream);
+}
+
+}  // namespace gpu
+
+namespace kernel {
+namespace detail {
+
+/// The matrices of one operand as cuBLASLt can read them: in place where numbers of a row, or of a column, lie side by side.
+template <class T>
+class GpuOperand {
+ public:
+  GpuOperand(Device device, Index batch0, Index batch1, Index rows, Index columns, Strides s, const T* at) : at_(at), batch0_(s.batch0) {
+    if (is_readable(rows, columns, s.row, s.column)) matrix_ = {rows, columns, rows > 1 ? s.row : columns, false, s.batch1};
+    else if (is_readable(columns, rows, s.column, s.row)) matrix_ = {rows, columns, columns > 1 ? s.column : rows, true, s.batch1};
+    else {
+      copy_.emplace(batch0 * batch1 * rows * columns, device);
+      Shape shape{batch0, batch1, rows, columns};
+      map(device, Walk<2>(shape, {contiguous(shape), Strides8{s.batch0, s.batch1, s.row, s.column}}), Same{}, Gather<T>{copy_->data(), false}, at);
+      at_ = copy_->data();
+      batch0_ = batch1 * rows * columns;
+      matrix_ = {rows, columns, columns, false, rows * columns};
+    }
+  }
+  const gpu::Matrix& matrix() const { return matrix_; }
+  const T* at(Index batch0) const { return at_ + batch0 * batch0_; }
+
+  /// Do `length` numbers lie side by side, `count` times?
+  static bool is_readable(Index count, Index length, Index stride, Index step) { return (step == 1 || length == 1) && (stride >= length || count == 1); }
+
+ private:
+  std::optional<gpu::Scratch<T>> copy_;
+  const T* at_;
+  Index batch0_;
+  gpu::Matrix matrix_{};
+};
+
+/// c = or += x, read by strides of its own. c's axes are walked from the longest stride to the shortest.
+template <class T>
+void place(Device device, const Gemm& g, Strides from, const T* x, T* c) {
+  struct Axis { Index extent, to, from; };
+  std::array<Axis, 4> axes{{{g.batch0, g.c.batch0, from.batch0}, {g.batch1, g.c.batch1, from.batch1}, {g.m, g.c.row, from.row}, {g.n, g.c.column, from.column}}};
+  std::stable_sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.extent == 1 ? b.extent != 1 : b.extent != 1 && a.to > b.to; });
+  Shape shape;
+  Strides8 to{}, at{};
+  for (std::size_t i = 0; i < 4; ++i) shape.push_back(axes[i].extent), to[i] = axes[i].to, at[i] = axes[i].from;
+  map(device, Walk<2>(shape, {to, at}), Same{}, Gather<T>{c, g.accumulate}, x);
+}
+
+template <class T>
+void gemm_on_gpu(Device device, Gemm g, const T* a, const T* b, T* c) {
+  if (g.batch0 == 0 || g.batch1 == 0 || g.m == 0 || g.n == 0) return;
+  if (g.k == 0) {
+    gpu::Scratch<T> zero(1, device);
+    gpu::check(cudaMemsetAsync(zero.data(), 0, sizeof(T), gpu::stream(device)), "cudaMemset");
+    if (!g.accumulate) place(device, g, {}, zero.data(), c);
+    return;
+  }
+  // cuBLASLt knows one axis of batches. The other one, the shorter, is walked here.
+  if (g.batch0 > g.batch1) {
+    std::swap(g.batch0, g.batch1);
+    for (Strides* s : {&g.a, &g.b, &g.c}) std::swap(s->batch0, s->batch1);
+  }
+  using Operand = GpuOperand<T>;
+  if (!Operand::is_readable(g.m, g.n, g.c.row, g.c.column) && Operand::is_readable(g.n, g.m, g.c.column, g.c.row)) {   // C by columns: Cᵀ = Bᵀ Aᵀ
+    auto turned = [](Strides s) { return Strides{s.batch0, s.batch1, s.column, s.row}; };
+    return gemm_on_gpu(device, {g.batch0, g.batch1, g.n, g.m, g.k, turned(g.b), turned(g.a), turned(g.c), g.accumulate}, b, a, c);
+  }
+  Operand x(device, g.batch0, g.batch1, g.m, g.k, g.a, a), y(device, g.batch0, g.batch1, g.k, g.n, g.b, b);
+  if (!Operand::is_readable(g.m, g.n, g.c.row, g.c.column)) {
+    gpu::Scratch<T> product(g.batch0 * g.batch1 * g.m * g.n, device);
+    Strides own{g.batch1 * g.m * g.n, g.m * g.n, g.n, 1};
+    for (Index i = 0; i < g.batch0; ++i)
+      gpu::multiply(device, x.matrix(), x.at(i), y.matrix(), y.at(i), gpu::Matrix{g.m, g.n, g.n, false, own.batch1}, product.data() + i * own.batch0, g.batch1, false);
+    return place(device, g, own, product.data(), c);
+  }
+  gpu::Matrix z{g.m, g.n, g.m > 1 ? g.c.row : g.n, false, g.c.batch1};
+  for (Index i = 0; i < g.batch0; ++i) gpu::multiply(device, x.matrix(), x.at(i), y.matrix(), y.at(i), z, c + i * g.c.batch0, g.batch1, g.accumulate);
+}
+
+}  // namespace detail
+}  // namespace kernel
+#endif
+}
+}  // namespace tricycle
