@@ -158,22 +158,21 @@ TRICYCLE_HD inline Pack load_pack(const float* from) {
 TRICYCLE_HD inline void store_pack(float* to, Pack x) { std::memcpy(to, &x, sizeof x); }
 
 #ifndef __CUDA_ARCH__
-TRICYCLE_HD inline Pack load_pack(const bf16* from) {
+template <Short T>
+TRICYCLE_HD Pack load_pack(const T* from) {
   Vector<std::uint16_t> bits;
   std::memcpy(&bits, from, sizeof bits);
-  return __builtin_bit_cast(Pack::Floats, cast_lanes<Vector<std::uint32_t>>(bits) << 16);
+  return T::template widen<Pack::Floats>(cast_lanes<Vector<std::uint32_t>>(bits));
 }
 
-TRICYCLE_HD inline void store_pack(bf16* to, Pack x) {   // the same rounding as bf16(float), see there
-  auto u = __builtin_bit_cast(Vector<std::uint32_t>, x.v);
-  auto nan = (u & 0x7fffffffu) > 0x7f800000u;
-  auto rounded = (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-  auto bits = cast_lanes<Vector<std::uint16_t>>(rounded);
+template <Short T>
+TRICYCLE_HD void store_pack(T* to, Pack x) {
+  auto bits = cast_lanes<Vector<std::uint16_t>>(T::template narrow<Vector<std::uint32_t>>(x.v));
   std::memcpy(static_cast<void*>(to), &bits, sizeof bits);
 }
 #else
-__device__ inline Pack load_pack(const bf16* from) { return Pack::Floats::each([&](int i) { return float(from[i]); }); }
-__device__ inline void store_pack(bf16* to, Pack x) { for (int i = 0; i < lanes; ++i) to[i] = bf16(x[i]); }
+template <Short T> __device__ Pack load_pack(const T* from) { return Pack::Floats::each([&](int i) { return float(from[i]); }); }
+template <Short T> __device__ void store_pack(T* to, Pack x) { for (int i = 0; i < lanes; ++i) to[i] = T(x[i]); }
 #endif
 
 template <class T>
