@@ -38,6 +38,7 @@ constexpr const char* safetensors_dtype() {
   if constexpr (std::same_as<T, double>) return "F64";
   else if constexpr (std::same_as<T, float>) return "F32";
   else if constexpr (std::same_as<T, bf16>) return "BF16";
+  else if constexpr (std::same_as<T, half>) return "F16";
   else if constexpr (std::same_as<T, bool>) return "BOOL";
   else if constexpr (sizeof(T) == 1) return std::is_signed_v<T> ? "I8" : "U8";
   else if constexpr (sizeof(T) == 2) return std::is_signed_v<T> ? "I16" : "U16";

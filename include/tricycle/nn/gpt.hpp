@@ -14,7 +14,7 @@ struct GPTConfig {
 };
 
 /// A language model: for every token, how likely each token of the vocabulary is to come next. Activations are held as T
-/// (float, double or bf16), parameters and their gradients in full precision.
+/// (float, double, bf16 or half), parameters and their gradients in full precision.
 ///   ids (batch, tokens) -> logits (batch, tokens, vocab_size)
 /// Weights begin as GPT-2's: normal with a deviation of 0.02, those that write into the residual stream / √(2 n_layers).
 template <Floating T = float>
