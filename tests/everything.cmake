@@ -23,6 +23,9 @@ if(TARGET train_gpt)
   register_programs(errors fast)
   register_programs(resume slow)
 endif()
+if(TARGET train_gpt_emulated)
+  register_if("${PYTHON}" programs_gpu fast ${PYTHON} -B ${tests}/programs/test_gpu.py $<TARGET_FILE_DIR:train_gpt_emulated>)
+endif()
 
 # ---------------------------------------------------------------- headers and linking
 

@@ -16,11 +16,13 @@ inline namespace TRICYCLE_ABI {
 
 static_assert(std::endian::native == std::endian::little, "safetensors are read and written as they lie in memory");
 
-/// One array of a file; `bytes` belong to the file or to whoever saves it, and need not be aligned for their type.
+/// One array of a file; `bytes` belong to the file or to whoever saves it (or to `owner`, if there is one), and need not be
+/// aligned for their type.
 struct SafeTensor {
   std::string name, dtype;
   Shape shape;
   std::string_view bytes;
+  std::shared_ptr<const void> owner{};
 };
 
 /// The bytes of one number of a dtype as the format names it, or 0 for one that is not known here.

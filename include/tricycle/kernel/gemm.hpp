@@ -286,10 +286,11 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
 
 }  // namespace detail
 
-/// C = or += A B for a batch of matrices, in at least float; 16-bit types are rounded once, at the end. No element of C may lie in A
+/// C = or += A B for a batch of matrices, in at least float; 16-bit types are rounded once, at the end, or not at all where
+/// C is of floats. No element of C may lie in A
 /// or B, nor be another's. Throws on a GPU for integers, which cuBLASLt does not multiply.
-template <class T>
-void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
+template <class T, class C>
+void gemm(Device device, const Gemm& g, const T* a, const T* b, C* c) {
 #ifdef TRICYCLE_CUDA
   if (!device.is_cpu()) {
     if constexpr (Floating<T>) return detail::gemm_on_gpu(device, g, a, b, c);
@@ -298,7 +299,7 @@ void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
 #else
   check(device.is_cpu(), "gemm: ", device, " was asked for, but this program was built for the CPU alone");
 #endif
-  detail::products<T, T>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
+  detail::products<T, C>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
 }
 
 }  // namespace kernel

@@ -93,7 +93,12 @@ struct MLPBlock : Layer<MLPBlock> {
   explicit MLPBlock(const MLPConfig& c)
       : in(c.embedding_dim, c.expansion * c.embedding_dim, {c.bias, c.initialiser}),
         out(c.expansion * c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}), dropout(c.dropout) {}
-  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return dropout(out(gelu(in(x)))); }
+  template <Floating T>
+  Tensor<T> operator()(const Tensor<T>& x) const {
+    if (!in.bias) return dropout(mlp<T>(x, in.weights.as<T>(), nullptr, out.weights.as<T>(), nullptr));
+    auto b_1 = in.bias->as<T>(), b_2 = out.bias->as<T>();
+    return dropout(mlp(x, in.weights.as<T>(), &b_1, out.weights.as<T>(), &b_2));
+  }
   static void parts(auto& self, auto&& part) { part("in", self.in), part("out", self.out), part("dropout", self.dropout); }
 };
 

@@ -3,6 +3,7 @@
 #include <tuple>
 #include "tricycle/nn/initialisers.hpp"
 #include "tricycle/nn/layer.hpp"
+#include "tricycle/op/dense.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/lookup.hpp"
@@ -25,8 +26,9 @@ struct Dense : Layer<Dense> {
   }
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
-    auto y = einsum<"...i,io->...o">(x, weights.as<T>());
-    return bias ? y + bias->as<T>() : y;
+    if (!bias) return dense(x, weights.as<T>());
+    auto shift = bias->as<T>();
+    return dense(x, weights.as<T>(), &shift);
   }
   static void parts(auto& self, auto&& part) { part("weights", self.weights), part("bias", self.bias); }
 };

@@ -61,7 +61,7 @@ class Parameter {
   template <Floating T>
   void assign(const Tensor<T>& numbers) {
     check(numbers.shape() == shape(), "parameter: shape ", numbers.shape(), " does not fit into ", shape());
-    visit([&]<class M>(Tensor<M>& master) { detail::convert_into(numbers, Gather<M>{master.mutable_data(), false}); });
+    visit([&]<class M>(Tensor<M>& master) { detail::convert_into(numbers.detach().to(master.device()), Gather<M>{master.mutable_data(), false}); });
   }
 
  private:

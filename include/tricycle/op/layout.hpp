@@ -113,6 +113,7 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
 /// Tensors one after the other along an axis.   (..., a, ...), (..., b, ...) -> (..., a + b, ...)
 template <Floating T>
 Tensor<T> concatenate(const Tensor<T>& a, const Tensor<T>& b, int axis = 0) {
+  check_together("concatenate", "the first is", a, "the second", b);
   axis = a.shape().axis(axis);
   check(a.rank() == b.rank() && a.shape().with(axis, 0) == b.shape().with(axis, 0),
         "concatenate: shapes ", a.shape(), " and ", b.shape(), " differ elsewhere than on axis ", axis);

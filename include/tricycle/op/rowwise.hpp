@@ -197,6 +197,8 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>
   auto [count, n] = row_counts("layer_norm", x);
   check(gamma.shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
   check(!beta || beta->shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
+  check_together("layer_norm", "x is", x, "gamma", gamma);
+  if (beta) check_together("layer_norm", "x is", x, "beta", *beta);
   using M = Normalise::Moments<compute<T>>;
   Tensor<T> y(x.shape(), x.device());
   Tensor<compute<T>> moments(Shape{count, 2}, x.device());

@@ -11,7 +11,8 @@ namespace detail {
 
 template <Element T>
 SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
-  return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(x.data()), static_cast<std::size_t>(x.size()) * sizeof(T)}};
+  auto here = std::make_shared<const Tensor<T>>(x.detach().from_gpu());
+  return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(here->data()), static_cast<std::size_t>(x.size()) * sizeof(T)}, here};
 }
 
 /// f(numbers) with the type that a file's tensor has. Throws when that is not a floating type.
@@ -31,7 +32,8 @@ void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
 
 }  // namespace detail
 
-/// Every parameter of a model as an entry of a file, under its name behind a prefix. The bytes stay the model's.
+/// Every parameter of a model as an entry of a file, under its name behind a prefix. On the CPU the bytes stay the model's;
+/// from a GPU they are copied, and what a kernel has found wrong is thrown.
 template <class Model>
 std::vector<SafeTensor> model_entries(const Model& model, const std::string& prefix = "") {
   std::vector<SafeTensor> entries;
