@@ -15,6 +15,7 @@
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 
 using reference::Numbers;
 using reference::Operands;
@@ -336,6 +337,22 @@ std::vector<Row<T>> op_table() {
       row("layer_norm: shifted", "[5] [5] [5] | [1] [1] [1] | [37] [37] [37] | [0 4] [4] [4] | [2 0] [0] [0] | [4 8] [8] [8] | [2 3 17] [17] [17] | [900 140] [140] [140]", numbers,
           [](auto& x, auto& gamma, auto& beta) { return tc::layer_norm(x, gamma, beta, 0.1); },
           first_operand(normalised(0.1L), reference::each([](Real x, Real gamma, Real beta) { return x * gamma + beta; }))),
+      row("add_layer_norm", "[5] [5] [5] | [1] [1] [1] | [3 4] [3 4] [4] | [0 4] [0 4] [4] | [2 0] [2 0] [0] | [2 3 17] [2 3 17] [17] | [30 401] [30 401] [401]", numbers,
+          [](auto& a, auto& b, auto& gamma) {
+            auto [sum, y] = tc::add_layer_norm(a, b, gamma);
+            return tc::concatenate(sum, y);
+          },
+          [](auto& in) {
+            const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
+            return reference::joined(sum, first_operand(normalised(1e-5L), reference::each([](Real x, Real gamma) { return x * gamma; }))({sum, in[2]}), 0);
+          }),
+      row("add_layer_norm: only the norm, shifted", "[5] [5] [5] [5] [5] | [3 4] [3 4] [4] [4] [4] | [2 3 17] [2 3 17] [17] [17] [17] | [30 401] [30 401] [401] [401] [401] | [0 4] [0 4] [4] [4] [4]", numbers,
+          [](auto& a, auto& b, auto& gamma, auto& beta, auto& c) { return tc::add_layer_norm(a, b, gamma, beta, 0.1).second * c; },
+          [](auto& in) {
+            const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
+            const auto y = first_operand(normalised(0.1L), reference::each([](Real x, Real gamma, Real beta) { return x * gamma + beta; }))({sum, in[2], in[3]});
+            return reference::each([](Real x, Real c) { return x * c; })({y, in[4]});
+          }),
       row("dropout", any, numbers,
           [](auto& x) {
             tc::seed(5);

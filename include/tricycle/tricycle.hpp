@@ -6,6 +6,7 @@
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/reduce.hpp"
 #include "tricycle/op/rowwise.hpp"
+#include "tricycle/op/norm.hpp"
 #include "tricycle/op/layout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/lookup.hpp"

@@ -67,9 +67,9 @@ struct GPT : Layer<GPT<T>> {
     check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
     using R = compute<T>;                                // the sum of embeddings is made before it is rounded
     auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t), 1, {.device = ids.device()});
-    Tensor<T> x = dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)));
-    for (std::size_t i = 0; i < blocks.size(); ++i) x = blocks[i](x, cache ? &(*cache)[i] : nullptr);
-    return norm(x);
+    Residual<T> stream{dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)))};
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i](stream, cache ? &(*cache)[i] : nullptr);
+    return norm(stream);
   }
 
   Device device() const { return token_embedding.weights.device(); }

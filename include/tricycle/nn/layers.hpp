@@ -7,6 +7,7 @@
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -33,6 +34,13 @@ struct Dense : Layer<Dense> {
   static void parts(auto& self, auto&& part) { part("weights", self.weights), part("bias", self.bias); }
 };
 
+/// What flows past a transformer's layers: x, and what the last of them has yet to add to it.
+template <Floating T>
+struct Residual {
+  Tensor<T> x;
+  std::optional<Tensor<T>> added{};
+};
+
 /// Every row with mean 0 and population variance 1, times gamma, plus beta unless told otherwise.   (..., n) -> (..., n)
 struct LayerNorm : Layer<LayerNorm> {
   Parameter gamma;                                       // (n), 1 at first
@@ -45,6 +53,14 @@ struct LayerNorm : Layer<LayerNorm> {
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
     return beta ? layer_norm(x, gamma.as<T>(), beta->as<T>(), eps) : layer_norm(x, gamma.as<T>(), eps);
+  }
+  /// Of the sum, which becomes the stream's x.
+  template <Floating T>
+  Tensor<T> operator()(Residual<T>& stream) const {
+    if (!stream.added) return (*this)(stream.x);
+    auto [sum, y] = beta ? add_layer_norm(stream.x, *stream.added, gamma.as<T>(), beta->as<T>(), eps) : add_layer_norm(stream.x, *stream.added, gamma.as<T>(), eps);
+    stream = {sum};
+    return y;
   }
   static void parts(auto& self, auto&& part) { part("gamma", self.gamma), part("beta", self.beta); }
 };
