@@ -10,6 +10,7 @@
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/lookup.hpp"
 #include "tricycle/op/dropout.hpp"
+#include "tricycle/op/attention.hpp"
 #include "tricycle/nn/layers.hpp"
 #include "tricycle/nn/gpt.hpp"
 #include "tricycle/train/optimisers.hpp"
