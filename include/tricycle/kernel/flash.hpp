@@ -46,27 +46,22 @@ struct Attention {
   TRICYCLE_HD Index row(Index b, Index h, int query) const { return (b * queries + query) * heads + h; }
 
   /// What a block works on: some tokens of one head.
-  struct Part {
-    Index batch, head;
-    int first;
-  };
+  struct Part { int batch, head, first; };
   /// Those of this block, if each has `rows` of `tokens`. The last tokens come first if they have the most to do.
   TRICYCLE_HD Part part(int tokens, int rows, bool last_first) const {
     Index pieces = split(tokens, rows), of = gpu::block() / pieces, piece = gpu::block() % pieces;
-    return {of / heads, of % heads, static_cast<int>(last_first ? pieces - 1 - piece : piece) * rows};
+    return {static_cast<int>(of / heads), static_cast<int>(of % heads), static_cast<int>(last_first ? pieces - 1 - piece : piece) * rows};
   }
 
   /// Dropout of the weights of one head. It counts them as the op does, in a tensor of (batch, heads, queries, keys).
   struct Drop {
-    float probability;
     std::uint64_t key;
     Index first;
     int keys;
+    float probability;
     TRICYCLE_HD bool keeps(int query, int at) const { return uniform_at(key, first + Index{query} * keys + at) >= probability; }
   };
-  TRICYCLE_HD Drop drop(Part part) const {
-    return {dropout, dropout == 0 ? 0 : key.get(), (part.batch * heads + part.head) * queries * keys, keys};
-  }
+  TRICYCLE_HD Drop drop(Part part) const { return {key.get(), (part.batch * heads + part.head) * queries * keys, keys, dropout}; }
 };
 
 namespace detail {
@@ -105,8 +100,9 @@ struct Kept {
 
   /// query(place) and key(place) say where a weight stands.
   template <class Query, class Key>
-  TRICYCLE_HD Kept(const Attention::Drop& drop, Query query, Key key) {
-    if (drop.probability == 0) return;
+  TRICYCLE_HD Kept(const Attention& a, Attention::Part part, Query query, Key key) {
+    if (a.dropout == 0) return;
+    const auto drop = a.drop(part);
     bits = 0, stretch = 1 / (1 - drop.probability);
     for (int n = 0; n < Sums<columns>::each_lane; ++n) {
       Place p = Sums<columns>::place(n);
@@ -126,18 +122,17 @@ struct Warps {
 /// out = softmax(scale q kᵀ) v. A block has some queries, and walks over the keys that they see.
 template <class T, int size>
 struct FlashForward : Warps {
-  static constexpr int step = sizeof(T) == 2 ? 64 : 32;
+  static constexpr int step = sizeof(T) == 2 ? 64 : 32, together = size <= 64 ? 3 : 2;
   static constexpr std::size_t shared_bytes = (rows + 2 * step) * Panel<T, size>::stride * sizeof(T);
   Attention a; Heads<const T> q, k, v; Heads<T> out; RowTotal* totals;
 
   TRICYCLE_HD void operator()() const {
     const auto part = a.part(a.queries, rows, a.causal);
-    const auto drop = a.drop(part);
     Panel<T, size> queries{gpu::shared<T>()}, keys = queries.from(rows), values = keys.from(step);
     fill<threads, rows>(queries, q.of(part.batch, part.head, part.first), q.token, a.queries - part.first, a.size, a.wide);
     const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
     Sums<size> sum;
-    const int query[] = {first + sum.row(0), first + sum.row(1)};
+    const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
     RunningTotal total[2];
     for (int from = 0; from < end; from += step) {
       gpu::barrier();                                    // nobody is at the last keys any more
@@ -147,15 +142,15 @@ struct FlashForward : Warps {
       if (from >= my_end) continue;
       Sums<step> weights;
       rows_dot(weights, queries.from(first_row()), keys);
-      const auto sees = [&](Place p) { return a.sees(query[p.which], from + p.column); };
+      const auto key = [=](Place p) { return from + p.column; };
       float highest[] = {total[0].top, total[1].top}, factor[2];
       weights.each([&](float x, Place p) {
-        if (sees(p)) highest[p.which] = Greater{}(highest[p.which], x);
+        if (a.sees(query(p), key(p))) highest[p.which] = Greater{}(highest[p.which], x);
       });
       for (int i = 0; i < 2; ++i) factor[i] = total[i].raise(a, among_row(highest[i], Greater{}));
-      const Kept<step> kept(drop, [&](Place p) { return query[p.which]; }, [&](Place p) { return from + p.column; });
+      const Kept<step> kept(a, part, query, key);
       weights.each([&](float& x, Place p) {
-        x = sees(p) ? a.weight(x, total[p.which].top) : 0.f;
+        x = a.sees(query(p), key(p)) ? a.weight(x, total[p.which].top) : 0.f;
         total[p.which].sum += x;
         x *= kept[p];
       });
@@ -165,7 +160,7 @@ struct FlashForward : Warps {
     const RowTotal all[] = {total[0].close(), total[1].close()};
     sum.each([&](float& x, Place p) { x *= all[p.which].share; });
     for (int i = 0; i < 2; ++i)
-      if (sum.lane() % 4 == 0 && query[i] < a.queries) totals[a.row(part.batch, part.head, query[i])] = all[i];
+      if (int row = first + sum.row(i); sum.lane() % 4 == 0 && row < a.queries) totals[a.row(part.batch, part.head, row)] = all[i];
     gpu::barrier();                                      // what was read is over, and its memory free
     write(sum, gpu::shared<float>() + first_row() * Panel<float, size>::stride, Gather<T>{out.of(part.batch, part.head, first), false}, out.token, a.queries - first, a.size);
   }

@@ -52,31 +52,31 @@ struct WeightBack {
 /// dq = scale ds k. A block has some queries, and walks over the keys that they see.
 template <class T, int size>
 struct FlashBackQueries : Warps {
-  static constexpr int step = 32;
+  static constexpr int step = 32, together = size <= 64 ? 3 : 2;
   static constexpr std::size_t shared_bytes = 2 * (rows + step) * Panel<T, size>::stride * sizeof(T);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dq;
 
   TRICYCLE_HD void operator()() const {
     const auto part = a.part(a.queries, rows, a.causal);
-    const auto drop = a.drop(part);
     Panel<T, size> queries{gpu::shared<T>()}, grads = queries.from(rows), keys = grads.from(rows), values = keys.from(step);
     fill<threads, rows>(queries, q.of(part.batch, part.head, part.first), q.token, a.queries - part.first, a.size, a.wide);
     fill<threads, rows>(grads, grad.of(part.batch, part.head, part.first), grad.token, a.queries - part.first, a.size, a.wide);
     const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
     Sums<size> sum;
-    const int query[] = {first + sum.row(0), first + sum.row(1)};
-    const QueryBack known[] = {{a, totals, inner, part, query[0]}, {a, totals, inner, part, query[1]}};
+    const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
+    const QueryBack known[] = {{a, totals, inner, part, first + sum.row(0)}, {a, totals, inner, part, first + sum.row(1)}};
     for (int from = 0; from < end; from += step) {
       gpu::barrier();                                    // nobody is at the last keys any more
       fill<threads, step>(keys, k.of(part.batch, part.head, from), k.token, a.keys - from, a.size, a.wide);
       fill<threads, step>(values, v.of(part.batch, part.head, from), v.token, a.keys - from, a.size, a.wide);
       gpu::barrier();
       if (from >= my_end) continue;
+      const auto key = [=](Place p) { return from + p.column; };
+      const Kept<step> kept(a, part, query, key);
       Sums<step> scores, ds;
       rows_dot(scores, queries.from(first_row()), keys);
       rows_dot(ds, grads.from(first_row()), values);
-      const Kept<step> kept(drop, [&](Place p) { return query[p.which]; }, [&](Place p) { return from + p.column; });
-      ds.each([&](float& x, Place p, float score) { x = WeightBack(a, known[p.which], score, x, kept[p], query[p.which], from + p.column).grad; }, scores);
+      ds.each([&](float& x, Place p, float score) { x = WeightBack(a, known[p.which], score, x, kept[p], query(p), key(p)).grad; }, scores);
       mix(sum, ds, keys);
     }
     sum.each([&](float& x, Place) { x *= scale; });
@@ -88,20 +88,19 @@ struct FlashBackQueries : Warps {
 /// dv = wᵀ grad, dk = scale dsᵀ q. A block has some keys, and walks over the queries that see them.
 template <class T, int size>
 struct FlashBackKeys : Warps {
-  static constexpr int step = sizeof(T) == 4 && size > 64 ? 16 : 32;
+  static constexpr int step = size > 64 ? 16 : 32, together = 2;
   static constexpr std::size_t panels = 2 * (rows + step) * Panel<T, size>::stride * sizeof(T), shared_bytes = panels + step * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dk, dv;
 
   TRICYCLE_HD void operator()() const {
     const auto part = a.part(a.keys, rows, false);
-    const auto drop = a.drop(part);
     Panel<T, size> keys{gpu::shared<T>()}, values = keys.from(rows), queries = values.from(rows), grads = queries.from(step);
     auto* known = gpu::shared<QueryBack>(panels);
     fill<threads, rows>(keys, k.of(part.batch, part.head, part.first), k.token, a.keys - part.first, a.size, a.wide);
     fill<threads, rows>(values, v.of(part.batch, part.head, part.first), v.token, a.keys - part.first, a.size, a.wide);
     const int first = part.first + first_row(), my_begin = a.first_to_see(first);
     Sums<size> for_keys, for_values;
-    const int key[] = {first + for_keys.row(0), first + for_keys.row(1)};
+    const auto key = [=](Place p) { return first + Sums<size>::row(p.which); };
     for (int from = a.first_to_see(part.first); from < a.queries; from += step) {
       gpu::barrier();                                    // nobody is at the last queries any more
       fill<threads, step>(queries, q.of(part.batch, part.head, from), q.token, a.queries - from, a.size, a.wide);
@@ -109,12 +108,13 @@ struct FlashBackKeys : Warps {
       if (gpu::thread() < step) known[gpu::thread()] = QueryBack(a, totals, inner, part, from + gpu::thread());
       gpu::barrier();
       if (from + step <= my_begin) continue;
+      const auto query = [=](Place p) { return from + p.column; };
+      const Kept<step> kept(a, part, query, key);
       Sums<step> weights, ds;
       rows_dot(weights, keys.from(first_row()), queries);
       rows_dot(ds, values.from(first_row()), grads);
-      const Kept<step> kept(drop, [&](Place p) { return from + p.column; }, [&](Place p) { return key[p.which]; });
       ds.each([&](float& x, Place p, float& score) {
-        WeightBack back(a, known[p.column], score, x, kept[p], from + p.column, key[p.which]);
+        WeightBack back(a, known[p.column], score, x, kept[p], query(p), key(p));
         score = back.weight, x = back.grad;
       }, weights);
       mix(for_values, weights, grads);

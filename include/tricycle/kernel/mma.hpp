@@ -4,6 +4,13 @@
 #include "tricycle/kernel/each.hpp"
 #ifdef TRICYCLE_CUDA
 
+// Before a loop that is not to be written out: that would take registers from what matters.
+#ifdef __CUDACC__
+#define TRICYCLE_ROLLED _Pragma("unroll 1")
+#else
+#define TRICYCLE_ROLLED
+#endif
+
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace kernel {
@@ -178,22 +185,21 @@ struct Piece {
 /// rest of it becomes 0. `wide`: may 16 bytes be read at once?
 template <int threads, int rows, class T, int size>
 TRICYCLE_HD void fill(Panel<T, size> to, const T* from, Index stride, int there, int n, bool wide) {
-  constexpr int numbers = static_cast<int>(16 / sizeof(T)), in_row = size / numbers, all = rows * in_row, each = (all + threads - 1) / threads;
-  auto place = [](int i) { return gpu::thread() + i * threads; };
+  constexpr int numbers = static_cast<int>(16 / sizeof(T)), in_row = size / numbers, at_once = threads / in_row, each = (rows + at_once - 1) / at_once;
+  const int first = gpu::thread() / in_row, column = gpu::thread() % in_row * numbers;
+  if (first >= at_once) return;                          // of 96 numbers 128 threads cannot move whole rows
   if (wide) {
     Piece piece[each];                                   // all are on their way before the first must be there
-    for (int i = 0; i < each; ++i) {
-      int row = place(i) / in_row, column = place(i) % in_row * numbers;
-      if (place(i) < all && row < there && column < n) piece[i].load(from + row * stride + column);
-    }
     for (int i = 0; i < each; ++i)
-      if (place(i) < all) piece[i].store(to.at + place(i) / in_row * to.stride + place(i) % in_row * numbers);
+      if (int row = first + i * at_once; row < there && row < rows && column < n) piece[i].load(from + row * stride + column);
+    for (int i = 0; i < each; ++i)
+      if (int row = first + i * at_once; row < rows) piece[i].store(to.at + row * to.stride + column);
     return;
   }
-  for (int i = gpu::thread(); i < rows * size; i += threads) {
-    int row = i / size, column = i % size;
-    to.at[row * to.stride + column] = row < there && column < n ? from[row * stride + column] : T(0.f);
-  }
+  TRICYCLE_ROLLED
+  for (int row = first; row < rows; row += at_once)
+    TRICYCLE_ROLLED
+    for (int i = column; i < column + numbers; ++i) to.at[row * to.stride + i] = row < there && i < n ? from[row * stride + i] : T(0.f);
 }
 
 /// Write the first `there` rows and n columns of a warp's sums to rows that stand `stride` apart, by way of 16 rows of shared
@@ -203,6 +209,7 @@ TRICYCLE_HD void write(Sums<size> sums, float* shared, Gather<T> to, Index strid
   Panel<float, size> staged{shared};
   sums.each([&](float x, Place p) { staged.at[sums.row(p.which) * staged.stride + p.column] = x; });
   gpu::warp_barrier();
+  TRICYCLE_ROLLED
   for (int i = sums.lane(); i < 16 * size / gpu_lanes; i += gpu::warp) {
     int row = i / (size / gpu_lanes), column = i % (size / gpu_lanes) * gpu_lanes;
     if (row < there && column < n)
@@ -216,4 +223,5 @@ TRICYCLE_HD void write(Sums<size> sums, float* shared, Gather<T> to, Index strid
 }  // namespace kernel
 }
 }  // namespace tricycle
+#undef TRICYCLE_ROLLED
 #endif
