@@ -182,6 +182,32 @@ inline Function first_operand(Function before, Function after) {
 /// -ln of the share that softmax gives to the truth of each row.
 inline Real surprise(const std::vector<Real>& row, Index truth) { return -std::log(softmax(row)[static_cast<std::size_t>(truth)]); }
 
+/// softmax(scale q kᵀ) v of (batch, tokens, heads, size) operands; `time_first`: of (tokens, batch, heads, size) keys and values.
+inline Function attention(bool causal, Real scale = 0, bool time_first = false) {
+  return [=](const Operands& in) {
+    const Numbers &q = in[0], &k = in[1], &v = in[2];
+    const Index queries = q.shape[1], keys = k.shape[time_first ? 0 : 1];
+    const Real factor = scale != 0 ? scale : 1 / std::sqrt(static_cast<Real>(q.shape[3]));
+    auto place = [&](const Place& p, Index key, Index i) { return time_first ? Place{key, p[0], p[2], i} : Place{p[0], key, p[2], i}; };
+    Numbers y{q.shape, {}};
+    visit(q.shape.with(3, 1), [&](const Place& p) {
+      std::vector<Real> weights;
+      for (Index key = 0; key < (causal ? p[1] + 1 + keys - queries : keys); ++key) {
+        Real score = 0;
+        for (Index i = 0; i < q.shape[3]; ++i) score += q[{p[0], p[1], p[2], i}] * k[place(p, key, i)];
+        weights.push_back(score * factor);
+      }
+      weights = softmax(weights);
+      for (Index i = 0; i < q.shape[3]; ++i) {
+        Real sum = 0;
+        for (std::size_t key = 0; key < weights.size(); ++key) sum += weights[key] * v[place(p, static_cast<Index>(key), i)];
+        y.at.push_back(sum);
+      }
+    });
+    return y;
+  };
+}
+
 /// The loop nest that NumPy's subscripts mean: every letter is a loop, and an ellipsis is one loop an axis.
 inline Function einsum(std::string subscript) {
   subscript.erase(std::remove(subscript.begin(), subscript.end(), ' '), subscript.end());

@@ -14,6 +14,7 @@
 #include "tricycle/op/classify.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/kernel/capture.hpp"
+#include "tricycle/op/attention.hpp"
 #include "tricycle/nn/layers.hpp"
 #include "tricycle/nn/gpt.hpp"
 #include "tricycle/train/optimisers.hpp"

@@ -1,6 +1,8 @@
 // What only a GPU can do, each thing under one name: who am I, wait for each other, exchange numbers. Nothing else calls
 // CUDA's own functions for device code. tests/emulator has the twins of what is PTX here.
 #pragma once
+#include <cmath>
+#include "tricycle/core/dtype.hpp"
 #include "tricycle/core/gpu_memory.hpp"
 #ifdef TRICYCLE_CUDA
 
@@ -51,6 +53,83 @@ TRICYCLE_HD T* shared(std::size_t byte_offset = 0) {
 #else
   (void)byte_offset;
   return nullptr;
+#endif
+}
+
+/// 2^x, to 2 ulp and without denormals.
+TRICYCLE_HD inline float power_of_2(float x) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return std::exp2(x);
+#endif
+}
+
+/// Two 16-bit numbers, rounded from floats, in one register: the first in its low half.
+template <class T>
+TRICYCLE_HD std::uint32_t pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t both;
+  if constexpr (std::same_as<T, bf16>) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return __builtin_bit_cast(std::uint16_t, T(low)) | static_cast<std::uint32_t>(__builtin_bit_cast(std::uint16_t, T(high))) << 16;
+#endif
+}
+
+/// Four small matrices of 8 rows of 16 bytes in shared memory, of which lane i says where row i of them all begins, into a
+/// register of each: lane l gets 4 bytes of row l / 4. Transposed, of 16-bit numbers: two of column l / 4.
+template <bool transposed = false>
+TRICYCLE_HD void load_matrices(std::uint32_t (&r)[4], const void* row) {
+#if defined(__CUDA_ARCH__)
+  auto at = static_cast<std::uint32_t>(__cvta_generic_to_shared(row));
+  if constexpr (transposed) asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+  else asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+#elif defined(TRICYCLE_EMULATED)
+  emulator::ldmatrix(r, row, 4, transposed);
+#else
+  (void)r, (void)row;
+#endif
+}
+
+/// multiply(), see below, by shuffles: for GPUs before 8.0, which lack the instruction.
+template <class T>
+TRICYCLE_HD void multiply_by_shuffles(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b_0, std::uint32_t b_1) {
+  auto dot = [](std::uint32_t x, std::uint32_t y) {
+    if constexpr (sizeof(T) == 4) return __builtin_bit_cast(float, x) * __builtin_bit_cast(float, y);
+    else {
+      auto at = [](std::uint32_t two, int i) { return static_cast<float>(__builtin_bit_cast(T, static_cast<std::uint16_t>(two >> 16 * i))); };
+      return at(x, 0) * at(y, 0) + at(x, 1) * at(y, 1);
+    }
+  };
+  int lane = thread() % warp, row = lane / 4 * 4, column = lane % 4 * 8;
+  for (int k = 0; k < 8; ++k) {                          // four lanes have two registers each
+    std::uint32_t x[] = {from_lane(a[k / 4 * 2], row + k % 4), from_lane(a[k / 4 * 2 + 1], row + k % 4)};
+    std::uint32_t y[] = {from_lane(k < 4 ? b_0 : b_1, column + k % 4), from_lane(k < 4 ? b_0 : b_1, column + 4 + k % 4)};
+    for (int i = 0; i < 4; ++i) c[i] += dot(x[i / 2], y[i % 2]);
+  }
+}
+
+/// c += a b by a warp together, on its tensor cores: (16, 16) by (16, 8) of 16-bit numbers; of floats, of whose mantissa 10
+/// bits count, (16, 8) by (8, 8). What each lane holds of them stands in the PTX manual, under "matrix fragments".
+template <class T>
+TRICYCLE_HD void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b_0, std::uint32_t b_1) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+#define TRICYCLE_MMA(kind) \
+  asm("mma.sync.aligned." kind " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_0), "r"(b_1))
+  if constexpr (sizeof(T) == 4) TRICYCLE_MMA("m16n8k8.row.col.f32.tf32.tf32.f32");
+  else if constexpr (std::same_as<T, bf16>) TRICYCLE_MMA("m16n8k16.row.col.f32.bf16.bf16.f32");
+  else TRICYCLE_MMA("m16n8k16.row.col.f32.f16.f16.f32");
+#undef TRICYCLE_MMA
+#elif defined(TRICYCLE_EMULATED)
+  if constexpr (sizeof(T) == 4) emulator::mma_16x8x8_tf32(c, a, {b_0, b_1});
+  else emulator::mma_16x8x16(c, a, {b_0, b_1}, [](std::uint16_t bits) { return static_cast<float>(__builtin_bit_cast(T, bits)); });
+#else
+  multiply_by_shuffles<T>(c, a, b_0, b_1);
 #endif
 }
 

@@ -8,9 +8,17 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace gpu {
 
+/// How many blocks of a kernel a multiprocessor should have room for, at least: that limits the registers of each thread. 0 if
+/// the kernel does not say; then the compiler decides.
+template <class F>
+inline constexpr int together = [] {
+  if constexpr (requires { F::together; }) return F::together;
+  else return 0;
+}();
+
 /// Every kernel is a functor: its members are the arguments, `threads` of a block run its operator().
 template <class F>
-__global__ void __launch_bounds__(F::threads) entry(const __grid_constant__ F f) { f(); }
+__global__ void __launch_bounds__(F::threads, together<F>) entry(const __grid_constant__ F f) { f(); }
 
 /// How a type is spelt, for errors. (Without RTTI, which a user may have switched off.)
 template <class F>

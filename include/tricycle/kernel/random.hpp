@@ -144,7 +144,8 @@ TRICYCLE_HD constexpr void four_uniforms(std::uint64_t key, std::uint64_t block,
 TRICYCLE_HD constexpr float uniform_at(std::uint64_t key, Index index) {
   float four[4]{};
   detail::four_uniforms(key, static_cast<std::uint64_t>(index) / 4, four);
-  return four[index % 4];
+  float even = index & 2 ? four[2] : four[0], odd = index & 2 ? four[3] : four[1];                // a GPU keeps no array in registers that is indexed
+  return index & 1 ? odd : even;
 }
 
 /// The same numbers for indices at, ... at + lanes - 1.

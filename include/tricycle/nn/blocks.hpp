@@ -1,7 +1,7 @@
 // What a transformer is built of: attention, a small network, and the block that joins them.
 #pragma once
 #include "tricycle/nn/layers.hpp"
-#include "tricycle/op/layout.hpp"
+#include "tricycle/op/attention.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -57,24 +57,17 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
   Tensor<T> operator()(const Tensor<T>& x, KeyValueCache<T>* cache = nullptr) const {
     check(x.rank() == 3 && x.shape()[1] <= context_window, "attention: ", x.shape(), " is not (batch, tokens, embedding_dim) of at most ", context_window, " tokens");
     Index b = x.shape()[0], t = x.shape()[1], n = x.shape()[2], h = n / n_heads;
-    auto qkv = split(in(x), 3);                                                     // 3 times (b, t, n)
-    for (auto& part : qkv) part = part.reshape({b, t, n_heads, h});
-    if (cache) {
-      check(!recording() || !qkv[0].requires_grad(), "attention: gradients do not reach into a cache: generate under NoGrad");
-      cache->append(qkv[1], qkv[2]);
-      return mixed(einsum<"bqnh,kbnh->bnqk">(qkv[0], cache->keys()), cache->values(), einsum<"bnqk,kbnh->bqnh">, x.shape());
-    }
-    return mixed(einsum<"bqnh,bknh->bnqk">(qkv[0], qkv[1]), qkv[2], einsum<"bnqk,bknh->bqnh">, x.shape());
+    auto qkv = in(x);                                                               // (b, t, 3 n)
+    const float p = attention_dropout.training ? attention_dropout.probability : 0;
+    if (!cache) return residual_dropout(out(attention(qkv, n_heads, {.dropout = p})));
+    check(!recording() || !qkv.requires_grad(), "attention: gradients do not reach into a cache: generate under NoGrad");
+    auto parts = split(qkv, 3);                                                     // 3 times (b, t, n)
+    for (auto& part : parts) part = part.reshape({b, t, n_heads, h});
+    cache->append(parts[1], parts[2]);
+    return residual_dropout(out(attention(parts[0], cache->keys(), cache->values(), {.dropout = p, .time_first = true}).reshape(x.shape())));
   }
   static void parts(auto& self, auto&& part) {
     part("in", self.in), part("out", self.out), part("attention_dropout", self.attention_dropout), part("residual_dropout", self.residual_dropout);
-  }
-
- private:
-  template <Floating T>
-  Tensor<T> mixed(const Tensor<T>& scores, const Tensor<T>& values, const Einsum& mix, const Shape& shape) const {
-    auto weights = causal_softmax(scores, 1 / std::sqrt(static_cast<double>(values.shape()[-1])));   // (b, heads, t, t)
-    return residual_dropout(out(mix(attention_dropout(weights), values).reshape(shape)));
   }
 };
 
