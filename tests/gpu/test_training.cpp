@@ -99,7 +99,7 @@ TEST_CASE("a GPU learns what the CPU learns, captured or not", "[training]") {
   CHECK(trained<float>(Device::cuda(), How::eager, config).weights == gpu.weights);
 }
 
-TEMPLATE_TEST_CASE("16 bits learn on a GPU as on the CPU", "[training]", bf16, half) {
+TEMPLATE_TEST_CASE("16 bits learn on a GPU as on the CPU", "[training]", tricycle::bf16, tricycle::half) {
   auto cpu = trained<TestType>(Device::cpu), gpu = trained<TestType>(Device::cuda()), captured = trained<TestType>(Device::cuda(), How::captured);
   check_close(gpu, cpu, 1e-2);
   CHECK(captured.losses == gpu.losses);

@@ -162,23 +162,18 @@ TRICYCLE_HD void mix(Sums<size>& c, const Sums<rows>& w, Panel<T, size> b) {
 /// 16 bytes at once, from and to memory that is aligned so.
 struct Piece {
   std::uint32_t r[4]{};
-  TRICYCLE_HD void load(const void* from) {
-    tell(from, false);
-    std::memcpy(r, __builtin_assume_aligned(from, 16), 16);
-  }
-  TRICYCLE_HD void store(void* to) const {
-    tell(to, true);
+#ifdef TRICYCLE_GPU_CODE
+  TRICYCLE_HD void load(const void* from) { tricycle::detail::load_wide<16>(r, from); }
+  TRICYCLE_HD void store(void* to) const {               // maybe to shared memory, where store_wide must not write
+#ifdef TRICYCLE_EMULATED
+    emulator::wide_access(to, 16, true);
+#endif
     std::memcpy(__builtin_assume_aligned(to, 16), r, 16);
   }
-
- private:
-  TRICYCLE_HD static void tell(const void* at, bool write) {
-#ifdef TRICYCLE_GPU_CODE
-    tricycle::detail::move_wide(at, 16, write);
 #else
-    (void)at, (void)write;
+  TRICYCLE_HD void load(const void*) {}
+  TRICYCLE_HD void store(void*) const {}
 #endif
-  }
 };
 
 /// Copy `there` rows of n numbers, which stand `stride` apart, into a panel of `rows` rows, by all threads of a block; the

@@ -222,12 +222,22 @@ template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, const Tensor<T>& b) { 
 
 // ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
 
-template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", std::less<>{}, a, b); }
-template <Element T> Tensor<bool> operator>(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">", std::greater<>{}, a, b); }
-template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<=", std::less_equal<>{}, a, b); }
-template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", std::greater_equal<>{}, a, b); }
-template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", std::equal_to<>{}, a, b); }
-template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", std::not_equal_to<>{}, a, b); }
+namespace detail {
+// Not std::less and its kin: those are the host's alone.
+struct Less { TRICYCLE_HD bool operator()(auto a, auto b) const { return a < b; } };
+struct Greater { TRICYCLE_HD bool operator()(auto a, auto b) const { return a > b; } };
+struct LessEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a <= b; } };
+struct GreaterEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a >= b; } };
+struct Equal { TRICYCLE_HD bool operator()(auto a, auto b) const { return a == b; } };
+struct NotEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a != b; } };
+}  // namespace detail
+
+template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", detail::Less{}, a, b); }
+template <Element T> Tensor<bool> operator>(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">", detail::Greater{}, a, b); }
+template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<=", detail::LessEqual{}, a, b); }
+template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", detail::GreaterEqual{}, a, b); }
+template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", detail::Equal{}, a, b); }
+template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", detail::NotEqual{}, a, b); }
 
 // ---------------------------------------------------------------- between element types
 

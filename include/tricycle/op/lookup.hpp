@@ -30,7 +30,10 @@ void check_ids(const char* op, const Tensor<Id>& ids, Index count) {
 
 /// The row of an id; of one that has raised the alarm, the first.
 template <class Id>
-TRICYCLE_HD Index row_of(Id id, Index count) { return id < Id(0) || static_cast<Index>(id) >= count || static_cast<Index>(id) < 0 ? 0 : static_cast<Index>(id); }
+TRICYCLE_HD Index row_of(Id id, Index count) {
+  auto row = static_cast<Index>(id);                     // an unsigned one past 2^63 turns negative
+  return row < 0 || row >= count ? 0 : row;
+}
 
 template <class T, class Id>
 struct EmbedRows {
