@@ -2,8 +2,8 @@
 # Install those of the named things that this machine lacks, through its package manager, as root or with sudo.
 #   cmake/install_dependencies.sh compiler cmake ninja eigen catch2 ccache python clang
 # Without a compiler, CMake or Ninja nothing can be built: that ends with status 1. CMake fetches Eigen and Catch2 itself
-# where no package has them, and without the others some tests are skipped by name. Tried on Debian; the other columns
-# are those systems' own package names.
+# where no package has them, and without the others some tests are skipped by name; nvcc is never installed, only used
+# where it is. Tried on Debian; the other columns are those systems' own package names.
 set -eu
 
 # The package of a thing, for the package manager `manager`.
@@ -11,23 +11,21 @@ package() {
   awk -v thing="$1" -v manager="$manager" '
     NR == 1 { for (i = 2; i <= NF; ++i) if ($i == manager) column = i }
     $1 == thing && $column != "-" { print " " $column }' <<TABLE
-thing     apt-get          dnf           pacman       apk          zypper        brew
-compiler  g++              gcc-c++       gcc          g++          gcc-c++       gcc
-cmake     cmake            cmake         cmake        cmake        cmake         cmake
-ninja     ninja-build      ninja-build   ninja        samurai      ninja         ninja
-eigen     libeigen3-dev    eigen3-devel  eigen        eigen-dev    eigen3-devel  eigen
-catch2    catch2           catch-devel   catch2       catch2-3     Catch2-devel  catch2
-clang     clang            clang         clang        clang        clang         llvm
-ccache    ccache           ccache        ccache       ccache       ccache        ccache
-python    python3          python3       python       python3      python3       python
-asan      -                libasan       -            -            -             -
-ubsan     -                libubsan      -            -            -             -
-tsan      -                libtsan       -            -            -             -
-fuzzer    libclang-rt-dev  compiler-rt   compiler-rt  compiler-rt  -             -
-boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
-certificates ca-certificates ca-boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
-certificates ca-certificates ca-boost     libboost-context-dev boost-devel  boost        boost-dev    boost-devel   boost
-certificates ca-certificates -
+thing         apt-get              dnf              pacman           apk              zypper           brew
+compiler      g++                  gcc-c++          gcc              g++              gcc-c++          gcc
+cmake         cmake                cmake            cmake            cmake            cmake            cmake
+ninja         ninja-build          ninja-build      ninja            samurai          ninja            ninja
+eigen         libeigen3-dev        eigen3-devel     eigen            eigen-dev        eigen3-devel     eigen
+catch2        catch2               catch-devel      catch2           catch2-3         Catch2-devel     catch2
+clang         clang                clang            clang            clang            clang            llvm
+ccache        ccache               ccache           ccache           ccache           ccache           ccache
+python        python3              python3          python           python3          python3          python
+asan          -                    libasan          -                -                -                -
+ubsan         -                    libubsan         -                -                -                -
+tsan          -                    libtsan          -                -                -                -
+fuzzer        libclang-rt-dev      compiler-rt      compiler-rt      compiler-rt      -                -
+boost         libboost-context-dev boost-devel      boost            boost-dev        boost-devel      boost
+certificates  ca-certificates      ca-certificates  ca-certificates  ca-certificates  ca-certificates  -
 TABLE
 }
 

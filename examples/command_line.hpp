@@ -12,11 +12,13 @@
 #include <new>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+#include "tricycle/core/device.hpp"
 
 namespace examples {
 
@@ -90,6 +92,17 @@ class CommandLine {
   /// An option without a value, which sets its target.
   void flag(const std::string& usage, bool& target, const std::string& help) {
     add(usage, help, "", [&target](auto&, auto&) { target = true; });
+  }
+
+  /// A device by its name: cpu, cuda or cuda:N.
+  void option(const std::string& usage, tricycle::Device& target, const std::string& help) {
+    std::ostringstream preset;
+    preset << target;
+    add(usage, help, preset.str(), [&target](const std::string& name, const std::string& text) {
+      auto device = tricycle::Device::named(text);
+      if (!device) throw UsageError(name + " is cpu, cuda or cuda:N, not '" + text + "'");
+      target = *device;
+    });
   }
 
   /// The value given to an option, if any, without parsing: for one that decides what the defaults of others are.

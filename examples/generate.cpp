@@ -18,6 +18,7 @@ int program(examples::CommandLine& line) {
   GenerateOptions options;
   Index seed_number = 1337;
   bool greedy = false;
+  Device device = Device::cpu;
   line.about("Goes on with a prompt as the text would that a model of train_gpt has learnt from.");
   line.option("--model FOLDER", folder.path, "what train_gpt --out has written");
   line.option("--prompt TEXT", prompt, "what to go on with, in characters that the model knows (without it: the first of them)");
@@ -26,6 +27,7 @@ int program(examples::CommandLine& line) {
   line.option("--top-k N", options.top_k, "choose among the likeliest N (0: among all)", {.least = 0});
   line.option("--top-p F", options.top_p, "choose among the likeliest that have this probability together", {.most = 1, .above = 0});
   line.option("--seed N", seed_number, "of the choices", {.least = 0, .most = 4294967295.0});
+  line.option("--device cpu|cuda[:N]", device, "where to compute");
   line.flag("--greedy", greedy, "always the likeliest token");
   line.parse();
   if (folder.path.empty()) throw examples::UsageError("--model FOLDER is needed: what train_gpt has written");
@@ -37,6 +39,7 @@ int program(examples::CommandLine& line) {
   GPT<float> model(config);
   load_model(model, folder.model());
   model.eval();
+  model.to(device);
   seed(static_cast<std::uint64_t>(seed_number));
   show(prompt);
   generate(model, ids, options, [&](int id) { return show(tokeniser.decode({&id, 1})); });

@@ -15,6 +15,9 @@ struct Run {
   examples::RunConfig config;
   std::optional<Index> stop_at;
   int n_threads = threads();
+  Device device = Device::cpu;
+  std::string capture = "on";
+  bool tune = false;
   bool resume = false, quiet = false;
 };
 
@@ -60,6 +63,9 @@ Run read_command_line(examples::CommandLine& line) {
   line.option("--stop-at N", run.stop_at, "save and stop after this step, for a later --resume", {.least = 1, .most = most});
   line.option("--seed N", c.seed, "of the weights, the order of the text, dropout and the sample", {.least = 0, .most = 4294967295.0});
   line.option("--threads N", run.n_threads, "threads; results do not depend on it", {.least = 1, .most = 1024});
+  line.option("--device cpu|cuda[:N]", run.device, "where to compute");
+  line.choice("--capture on|off", run.capture, "on a GPU, record a step once and then run it as a whole");
+  line.flag("--tune", run.tune, "on a GPU, time several algorithms for each product, and keep the fastest");
   line.choice("--precision float|bf16", c.precision, "what activations are held in");
   line.flag("--quiet", run.quiet, "print results alone");
   line.parse();                                          // once to learn --config and --resume, and once over the values that these bring
@@ -88,8 +94,14 @@ class Trainer {
       : run_(run), config_(run.config.training), model_((tricycle::seed(static_cast<std::uint64_t>(config_.seed)), config_.model)),
         optimiser_{.learning_rate = config_.learning_rate, .beta_1 = config_.beta_1, .beta_2 = config_.beta_2, .weight_decay = config_.weight_decay,
                    .decays = matrices_only},
-        training_(text.train, config_.model.context_window), validation_(text.validation, config_.model.context_window) {
+        training_(text.train, config_.model.context_window), validation_(text.validation, config_.model.context_window),
+        losses_(full<double>({}, 0, {.requires_grad = false, .device = run.device})) {
+    model_.to(run.device);
     training_.batch(config_.batch).shuffle(static_cast<std::uint64_t>(config_.seed));
+    for (Index i = 0; i < config_.accumulate; ++i) {
+      Tensor<int> ids(Shape{config_.batch, config_.model.context_window}, run.device);
+      passes_.push_back({ids, ids.clone()});
+    }
   }
 
   /// Train to the last step, until told to stop, or until Ctrl-C, and save.
@@ -103,9 +115,9 @@ class Trainer {
         progress.pause(clock());
         if (!run_.quiet && !line.empty()) terminal.line(line);
       } else {
-        double loss = take_step();
+        take_step();
         progress.step(step_, clock());
-        if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(loss, width); });
+        if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(training_loss(), width); });
       }
     }
     if (is_done()) validation_loss();                    // not finite: then nothing is saved
@@ -125,7 +137,7 @@ class Trainer {
     double sum = 0;
     for (Index i = 0; i < validation_.n_windows() && !examples::interrupted();) {
       auto [inputs, targets] = validation_.windows(i, 32);       // few enough that their activations stay in the cache
-      sum += static_cast<double>(model_.loss(inputs, targets).item()) * static_cast<double>(inputs.shape()[0]);
+      sum += static_cast<double>(model_.loss(inputs.to(run_.device), targets.to(run_.device)).item()) * static_cast<double>(inputs.shape()[0]);
       i += inputs.shape()[0];
     }
     model_.train();
@@ -145,9 +157,9 @@ class Trainer {
     make_folders(run_.folder.path + "/last");
     auto entries = model_entries(model_, "model.");
     for (SafeTensor& entry : memory_entries(optimiser_.memory, "optimiser.")) entries.push_back(std::move(entry));
-    Json state = Json::object({{"step", step_}, {"position", training_.position()}, {"losses", losses_}, {"n_losses", n_losses_},
+    Json state = Json::object({{"step", step_}, {"position", training_.position()}, {"losses", losses_.item()}, {"n_losses", n_losses_},
                                {"best", std::isfinite(best_) ? Json(best_) : Json()}, {"seconds", seconds_before_ + clock()},
-                               {"generator", generator().state()}});
+                               {"generator", generator().state()}, {"products", products()}});
     save_safetensors(run_.folder.last(), entries, {{"state", state.dump()}});
   }
 
@@ -159,12 +171,13 @@ class Trainer {
     examples::about(file.name(), [&] {
       Json state = Json::parse(Json::object(file.metadata()).get<std::string>("state"));
       step_ = state.get<Index>("step");
-      losses_ = state.get<double>("losses");
+      losses_.assign(full<double>({}, state.get<double>("losses")));
       n_losses_ = state.get<Index>("n_losses");
       if (!state["best"].is_null()) best_ = state.get<double>("best");
       seconds_before_ = state.get<double>("seconds");
       training_.seek(state.get<Index>("position"));
       generator().restore(state.get<std::string>("generator"));
+      if (auto* products = state.find("products")) restore_products(*products);
     });
     check(step_ <= config_.steps, "the run in ", run_.folder.path, " is at step ", step_, " already, past --steps ", config_.steps);
     examples::about(run_.folder.metrics(), [&] {
@@ -176,23 +189,53 @@ class Trainer {
   }
 
  private:
-  /// One update of the weights. Throws, with the weights as they were, when the loss or a gradient is not finite.
-  double take_step() {
-    double loss = 0;
-    for (Index i = 0; i < config_.accumulate; ++i) {
-      auto [inputs, targets] = training_.next();
-      auto part = model_.loss(inputs, targets);
-      part.backward(full<compute<T>>(Shape{}, 1 / static_cast<double>(config_.accumulate)).detach());
-      loss += static_cast<double>(part.item()) / static_cast<double>(config_.accumulate);
+  /// One update of the weights. On a GPU it is asked for, not waited for; after two of them a step is captured.
+  void take_step() {
+    for (auto& [inputs, targets] : passes_) {
+      auto next = training_.next();
+      inputs.assign(next.inputs), targets.assign(next.targets);
     }
-    check_finite(loss, "loss", step_ + 1);
-    check_finite(clip_gradients(model_, config_.clip).item(), "gradient", step_ + 1);
     optimiser_.learning_rate = learning_rate(step_);
+#ifdef TRICYCLE_CUDA
+    if (!captured_ && warm_steps_ == 2 && !run_.device.is_cpu() && run_.capture == "on") captured_.emplace(run_.device, [this] { update(); });
+    if (captured_) captured_->run();
+    else
+#endif
+      update();
+    ++step_, ++n_losses_, ++warm_steps_;
+  }
+
+  /// What a step does between reading the text and counting itself. Throws, with the weights as they were, when the loss or a
+  /// gradient is not finite; on a GPU the weights stay as they were, and whoever reads a number back next throws.
+  void update() {
+    const double share = 1 / static_cast<double>(config_.accumulate);
+    for (auto& [inputs, targets] : passes_) {
+      auto loss = model_.loss(inputs, targets);
+      loss.backward(full<compute<T>>(Shape{}, share, {.requires_grad = false, .device = run_.device}));
+      if (run_.device.is_cpu()) check_finite(static_cast<double>(loss.item()), "loss", step_ + 1);
+      losses_.assign(losses_ + cast<double>(loss.detach()) * share);
+    }
+    auto norm = clip_gradients(model_, config_.clip);
+    if (run_.device.is_cpu()) check_finite(norm.item(), "gradient", step_ + 1);
     model_.update(optimiser_);
-    ++step_;
-    losses_ += loss;
-    ++n_losses_;
-    return loss;
+  }
+
+  /// The mean since the last evaluation.
+  double training_loss() const { return losses_.item() / static_cast<double>(n_losses_); }
+
+  /// Which algorithms a GPU's products use, where they were chosen by time.
+  Json products() const {
+    Json::Object choices;
+#ifdef TRICYCLE_CUDA
+    for (auto& [product, choice] : gpu::product_choices()) choices.emplace_back(product, Json(Index{choice}));
+#endif
+    return Json::object(choices);
+  }
+  void restore_products(const Json& choices) {
+#ifdef TRICYCLE_CUDA
+    for (auto& [product, choice] : choices.template as<Json::Object>()) gpu::product_choices()[product] = static_cast<int>(choice.template as<Index>());
+#endif
+    (void)choices;
   }
 
   /// After Ctrl-C an evaluation may still be missing: then there are losses, and it is the first thing on resuming.
@@ -203,8 +246,8 @@ class Trainer {
   std::string evaluate(double tokens_per_s) {
     auto measured = validation_loss();
     if (!measured) return "";
-    double validation = *measured, training = losses_ / static_cast<double>(n_losses_);
-    losses_ = 0, n_losses_ = 0;
+    double validation = *measured, training = training_loss();
+    losses_.assign(full<double>({}, 0)), n_losses_ = 0;
     Json record = Json::object({{"step", step_}, {"train_loss", training}, {"val_loss", validation}, {"tokens_per_s", tokens_per_s},
                                 {"seconds", seconds_before_ + clock()}, {"learning_rate", learning_rate(step_ - 1)}});
     append_line(run_.folder.metrics(), record.dump());
@@ -233,10 +276,15 @@ class Trainer {
   GPT<T> model_;
   AdamW optimiser_;
   CausalLMDataset training_, validation_;
-  Index step_ = 0, n_losses_ = 0, validated_at_ = -1;
-  double losses_ = 0, validation_loss_ = 0;              // the sum of n_losses_ since the last evaluation; of step validated_at_
+  std::vector<CausalLMDataset::Batch> passes_;           // what a step reads, where it is computed
+  Tensor<double> losses_;                                // the sum of n_losses_ since the last evaluation
+  Index step_ = 0, n_losses_ = 0, validated_at_ = -1, warm_steps_ = 0;
+  double validation_loss_ = 0;                           // of step validated_at_
   double best_ = std::numeric_limits<double>::infinity(), seconds_before_ = 0;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+#ifdef TRICYCLE_CUDA
+  std::optional<CapturedStep> captured_;
+#endif
 };
 
 template <class T>
@@ -266,6 +314,10 @@ int program(examples::CommandLine& line) {
   Run run = read_command_line(line);
   GPTConfig& model = run.config.training.model;
   set_threads(run.n_threads);
+  Tensor<float>(Shape{1}, run.device);                   // throws at once if there is no such GPU
+#ifdef TRICYCLE_CUDA
+  gpu::product_options().tuned = run.tune;
+#endif
   examples::catch_interrupts();
   std::string text = examples::read_corpus(run.config.data);
   auto tokeniser = run.resume ? run.folder.read_tokeniser(model) : CharacterTokeniser::train(text);

@@ -1,4 +1,4 @@
-# The tests that are not C++ tests: scripts, headers, linking, users' projects, CUDA, and the other presets.
+# The tests that are not C++ tests: scripts, headers, linking, users' projects, and the other presets.
 include(CheckCXXSourceRuns)
 find_program(PYTHON python3)
 find_program(CLANG clang++)
@@ -22,6 +22,9 @@ if(TARGET train_gpt)
   register_programs(output fast)
   register_programs(errors fast)
   register_programs(resume slow)
+endif()
+if(TARGET train_gpt_emulated)
+  register_if("${PYTHON}" programs_gpu fast ${PYTHON} -B ${tests}/programs/test_gpu.py $<TARGET_FILE_DIR:train_gpt_emulated>)
 endif()
 
 # ---------------------------------------------------------------- headers and linking
@@ -56,18 +59,28 @@ function(register_consumer needs way)
   register_build("${needs}" consumer_${way} ${CMAKE_CTEST_COMMAND} --build-and-test ${tests}/consumer/${way} ${build}
     --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} ${ARGN} --test-command ${build}/consumer)
 endfunction()
-register_consumer(ON add_subdirectory -DTRICYCLE=${PROJECT_SOURCE_DIR} -DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR})
-register_consumer("${Eigen3_DIR}" find_package -DCMAKE_PREFIX_PATH=${installed} -DEigen3_DIR=${Eigen3_DIR})
-set_tests_properties(consumer_find_package PROPERTIES FIXTURES_REQUIRED installed)
+set(sources -DTRICYCLE=${PROJECT_SOURCE_DIR} -DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR})
+set(package -DCMAKE_PREFIX_PATH=${installed} -DEigen3_DIR=${Eigen3_DIR})
+register_consumer(ON add_subdirectory ${sources})
+register_consumer("${Eigen3_DIR}" find_package ${package})
 
-# ---------------------------------------------------------------- CUDA: the whole library through nvcc
+# The same two ways for a program that nvcc compiles: it uses a GPU if there is one.
+set(nvcc -DCMAKE_CUDA_COMPILER=${NVCC} -DCMAKE_CUDA_ARCHITECTURES=90-real)
+register_consumer("${NVCC}" add_subdirectory_cuda ${nvcc} ${sources})
+if(Eigen3_DIR)
+  set(nvcc_and_eigen ${NVCC})
+endif()
+register_consumer("${nvcc_and_eigen}" find_package_cuda ${nvcc} ${package})
+set_tests_properties(consumer_find_package consumer_find_package_cuda PROPERTIES FIXTURES_REQUIRED installed)
 
-set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
-register_build("${NVCC}" cuda ${NVCC} -std=c++20 -Werror all-warnings -I ${PROJECT_SOURCE_DIR}/include -isystem ${eigen}
-  -c ${tests}/nvcc_compiles.cu -o ${PROJECT_BINARY_DIR}/nvcc_compiles.o)
+# ---------------------------------------------------------------- CUDA
+
+# What nvcc can build in a few minutes. The preset `cuda` is all of it, and takes several times as long.
+register_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
 
 # ---------------------------------------------------------------- einsum strings that must not compile
 
+set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
 register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
   -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/einsum_refuses.cmake)
 

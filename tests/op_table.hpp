@@ -10,10 +10,13 @@
 #include "op_reference.hpp"
 #include "tricycle/kernel/random.hpp"
 #include "tricycle/op/attention.hpp"
+#include "tricycle/op/classify.hpp"
+#include "tricycle/op/dense.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 
 using reference::Numbers;
 using reference::Operands;
@@ -61,13 +64,14 @@ struct Row {
   bool differentiable;
 };
 
-/// op(a), op(a, b) or op(a, b, c), as many as it takes; op({a, ...}) if its operator() is no template.
+/// op(a), op(a, b), op(a, b, c) or one of five, as many as it takes; op({a, ...}) if its operator() is no template.
 template <class T, class Op>
 auto spread(Op op, const std::vector<Tensor<T>>& x) {
   if constexpr (requires { &Op::operator(); }) return op(x);
   else if constexpr (std::is_invocable_v<Op, const Tensor<T>&>) return op(x[0]);
   else if constexpr (std::is_invocable_v<Op, const Tensor<T>&, const Tensor<T>&>) return op(x[0], x[1]);
-  else return op(x[0], x[1], x[2]);
+  else if constexpr (std::is_invocable_v<Op, const Tensor<T>&, const Tensor<T>&, const Tensor<T>&>) return op(x[0], x[1], x[2]);
+  else return op(x[0], x[1], x[2], x[3], x[4]);
 }
 
 /// A row of the table. Results that are bools, indices or of another precision are compared as T.
@@ -192,6 +196,23 @@ std::vector<Row<T>> op_table() {
       return reference::build(result, [&](const Place& p) { return weights[{ids.data()[reference::offset(shape, Place(p.begin(), p.end() - 1))], p.back()}]; });
     };
   };
+  auto mean_surprise = [](const Numbers& logits) {
+    const Shape shape = logits.shape.slice(0, logits.shape.rank() - 1);
+    const auto truth = some_ids<Index>(shape, logits.shape[-1]);
+    const auto losses = reference::by_row([&](const std::vector<Real>& x, Index r) {
+      return std::vector<Real>(x.size(), reference::surprise(x, truth.data()[r]));
+    })({logits});
+    return reference::over({}, reference::mean)({losses});
+  };
+  auto surprise_of_product = [=](const std::string& product) { return [=](const Operands& in) { return mean_surprise(reference::einsum(product)(in)); }; };
+  auto classified = [](bool by_class) {
+    return [by_class](auto& x, auto& w) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class); };
+  };
+  const auto gelu = reference::each([](Real x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(Real(-1))) * (x + Real(0.044715L) * x * x * x))); });
+  const auto dense_with_bias = [](const Operands& in) {
+    return reference::each([](Real y, Real b) { return y + b; })({reference::einsum("...i,io->...o")({in[0], in[1]}), in[2]});
+  };
+  const Domain small{.low = -1, .high = 1};
   const Domain numbers{}, positive{.low = 0.2, .high = 3}, off_0{.away_from_0 = 0.2}, steps{.low = -2, .high = 2, .step = 1};
 
   std::vector<Row<T>> table{
@@ -206,7 +227,7 @@ std::vector<Row<T>> op_table() {
       row("sigmoid", any, numbers, [](auto& x) { return tc::sigmoid(x); }, reference::each([](Real x) { return 1 / (1 + std::exp(-x)); })),
       row("relu", any, off_0, [](auto& x) { return tc::relu(x); }, reference::each([](Real x) { return x < 0 ? 0 : x; })),
       row("gelu", any, numbers, [](auto& x) { return tc::gelu(x); },
-          reference::each([](Real x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(Real(-1))) * (x + Real(0.044715L) * x * x * x))); })),
+          gelu),
       row("swish", any, numbers, [](auto& x) { return tc::swish(x); }, reference::each([](Real x) { return x / (1 + std::exp(-x)); })),
       row("pow: 0", any, numbers, [](auto& x) { return tc::pow(x, 0); }, reference::each([](Real) { return 1; })),
       row("pow: 1", any, numbers, [](auto& x) { return tc::pow(x, 1); }, reference::each([](Real x) { return x; })),
@@ -330,6 +351,22 @@ std::vector<Row<T>> op_table() {
       row("layer_norm: shifted", "[5] [5] [5] | [1] [1] [1] | [37] [37] [37] | [0 4] [4] [4] | [2 0] [0] [0] | [4 8] [8] [8] | [2 3 17] [17] [17] | [900 140] [140] [140]", numbers,
           [](auto& x, auto& gamma, auto& beta) { return tc::layer_norm(x, gamma, beta, 0.1); },
           first_operand(normalised(0.1L), reference::each([](Real x, Real gamma, Real beta) { return x * gamma + beta; }))),
+      row("add_layer_norm", "[5] [5] [5] | [1] [1] [1] | [3 4] [3 4] [4] | [0 4] [0 4] [4] | [2 0] [2 0] [0] | [2 3 17] [2 3 17] [17] | [30 401] [30 401] [401]", numbers,
+          [](auto& a, auto& b, auto& gamma) {
+            auto [sum, y] = tc::add_layer_norm(a, b, gamma);
+            return tc::concatenate(sum, y);
+          },
+          [](auto& in) {
+            const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
+            return reference::joined(sum, first_operand(normalised(1e-5L), reference::each([](Real x, Real gamma) { return x * gamma; }))({sum, in[2]}), 0);
+          }),
+      row("add_layer_norm: only the norm, shifted", "[5] [5] [5] [5] [5] | [3 4] [3 4] [4] [4] [4] | [2 3 17] [2 3 17] [17] [17] [17] | [30 401] [30 401] [401] [401] [401] | [0 4] [0 4] [4] [4] [4]", numbers,
+          [](auto& a, auto& b, auto& gamma, auto& beta, auto& c) { return tc::add_layer_norm(a, b, gamma, beta, 0.1).second * c; },
+          [](auto& in) {
+            const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
+            const auto y = first_operand(normalised(0.1L), reference::each([](Real x, Real gamma, Real beta) { return x * gamma + beta; }))({sum, in[2], in[3]});
+            return reference::each([](Real x, Real c) { return x * c; })({y, in[4]});
+          }),
       row("dropout", any, numbers,
           [](auto& x) {
             tc::seed(5);
@@ -344,21 +381,28 @@ std::vector<Row<T>> op_table() {
             return y;
           }),
 
+      // ------------------------------------------------ dense layers
+      row("dense", "[3] [3 4] | [1 1] [1 1] | [2 3] [3 4] | [2 5 33] [33 17] | [0 3] [3 4] | [2 0] [0 4] | [31 64] [64 40]", numbers,
+          [](auto& x, auto& w) { return tc::dense(x, w); }, reference::einsum("...i,io->...o")),
+      row("dense: with a bias", "[3] [3 4] [4] | [1 1] [1 1] [1] | [2 3] [3 4] [4] | [2 5 33] [33 17] [17] | [0 3] [3 4] [4] | [2 0] [0 4] [4] | [31 64] [64 40] [40]", numbers,
+          [](auto& x, auto& w, auto& b) { return tc::dense(x, w, &b); }, dense_with_bias),
+      row("mlp", "[3] [3 5] [5 4] | [2 3] [3 8] [8 3] | [2 5 17] [17 33] [33 9] | [0 3] [3 4] [4 2] | [31 16] [16 64] [64 16]", small,
+          [](auto& x, auto& w_1, auto& w_2) { return tc::mlp<T>(x, w_1, nullptr, w_2, nullptr); },
+          [=](auto& in) { return reference::einsum("...i,io->...o")({gelu({reference::einsum("...i,io->...o")({in[0], in[1]})}), in[2]}); }),
+      row("mlp: with biases", "[3] [3 5] [5] [5 4] [4] | [2 3] [3 8] [8] [8 3] [3] | [2 5 17] [17 33] [33] [33 9] [9] | [0 3] [3 4] [4] [4 2] [2] | [31 16] [16 64] [64] [64 16] [16]", small,
+          [](auto& x, auto& w_1, auto& b_1, auto& w_2, auto& b_2) { return tc::mlp(x, w_1, &b_1, w_2, &b_2); },
+          [=](auto& in) { return dense_with_bias({gelu({dense_with_bias({in[0], in[1], in[2]})}), in[3], in[4]}); }),
+
       // ------------------------------------------------ ids
+      row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2]", numbers, classified(true), surprise_of_product("...i,oi->...o")),
+      row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401]", numbers, classified(false), surprise_of_product("...i,io->...o")),
       row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0], w.device()), w); }, embedded({2, 3})),
       row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0], w.device()), w); }, embedded({40, 25})),
       row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0], w.device()), w); }, embedded({})),
       row("embed: no ids", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(Tensor<int>(Shape{0}, w.device()), w); }, embedded({0})),
       row("cross_entropy", "[1] | [4] | [1 1] | [5 4] | [0 4] | [2 3 17] | [2 0 3] | [300 401] | [3 40000]", numbers,
           [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x); },
-          [](auto& in) {
-            const Shape shape = in[0].shape.slice(0, in[0].shape.rank() - 1);
-            const auto truth = some_ids<Index>(shape, in[0].shape[-1]);
-            const auto losses = reference::by_row([&](const std::vector<Real>& x, Index r) {
-              return std::vector<Real>(x.size(), reference::surprise(x, truth.data()[r]));
-            })(in);
-            return reference::over({}, reference::mean)({losses});
-          }),
+          [=](auto& in) { return mean_surprise(in[0]); }),
   };
 
   for (const Product& product : products()) {

@@ -3,7 +3,7 @@
 # otherwise (clang, sanitizers, CUDA, users' projects). CTest's summary of them all is the last thing printed.
 #   tests/run.sh             everything, some 15 minutes on two cores the first time
 #   tests/run.sh fast        what takes seconds once it is built
-#   tests/run.sh NAME        one other build: native, debug, clang, asan-ubsan or tsan
+#   tests/run.sh NAME        one other build: native, debug, clang, asan-ubsan, tsan, cuda (all that nvcc compiles) or cuda-quick
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-everything}
@@ -22,7 +22,7 @@ echo "== looking for what the tests need: $needed"
 sh cmake/install_dependencies.sh $needed
 exec </dev/null
 if command -v ccache >/dev/null; then
-  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 fi
 
 case $what in

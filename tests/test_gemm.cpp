@@ -13,6 +13,7 @@
 #include "tricycle/kernel/gemm.hpp"
 
 using tricycle::bf16;
+using tricycle::half;
 using tricycle::Device;
 using tricycle::Index;
 namespace kernel = tricycle::kernel;
@@ -104,6 +105,7 @@ double error_of(const Case& x, std::mt19937_64& random) {
             }
             double error = std::abs(static_cast<double>(C[to]) - sum);
             if (std::is_same_v<T, bf16>) error -= std::abs(sum) / 256;    // half a step of its 8 bits
+            if (std::is_same_v<T, half>) error -= std::abs(sum) / 2048 + 0x1p-25;  // of its 11 bits, or near 0
             worst = (std::max)(worst, error / (size + 1e-30));
           } else {
             T sum = x.accumulate ? before[to] : T(0);
@@ -135,7 +137,7 @@ Case random_case(std::mt19937_64& random) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("gemm equals its definition over random shapes, strides and batches", "[gemm]", float, double, bf16, int,
+TEMPLATE_TEST_CASE("gemm equals its definition over random shapes, strides and batches", "[gemm]", float, double, bf16, half, int,
                    std::uint8_t, std::int64_t) {
   std::mt19937_64 random(1337);
   for (int trial = 0; trial < 400; ++trial) {
@@ -145,7 +147,7 @@ TEMPLATE_TEST_CASE("gemm equals its definition over random shapes, strides and b
   }
 }
 
-TEMPLATE_TEST_CASE("gemm of large matrices is cut into tasks and panels, and right", "[gemm]", float, double, bf16) {
+TEMPLATE_TEST_CASE("gemm of large matrices is cut into tasks and panels, and right", "[gemm]", float, double, bf16, half) {
   std::mt19937_64 random(7);
   const int row_major = 0, column_major = 1;
   const std::array<Index, 3> sizes[] = {{700, 65, 300}, {65, 300, 700}, {129, 515, 257}, {1, 1000, 600},

@@ -110,11 +110,11 @@ TEST_CASE("a GPT in float equals the reference to 1e-4") {
   compare<float>(true, 1e-4);
 }
 
-TEST_CASE("a GPT in bf16 is a rounded one: its gradients arrive in float, and it learns") {
+TEMPLATE_TEST_CASE("a GPT in 16 bits is a rounded one: its gradients arrive in float, and it learns", "", bf16, half) {
   seed(3);
   GPT<float> exact(small);
   seed(3);
-  GPT<bf16> rounded(small);
+  GPT<TestType> rounded(small);
   auto ids = some_ids(4 * 33);
   auto inputs = to_tensor<int>(std::vector<int>(ids.begin(), ids.end() - 4), {4, 32}), targets = to_tensor<int>(std::vector<int>(ids.begin() + 4, ids.end()), {4, 32});
   double first = static_cast<double>(exact.loss(inputs, targets).item());

@@ -193,9 +193,10 @@ TEST_CASE("safetensors: the bytes are the format's", "[safetensors]") {
 
 TEST_CASE("safetensors: element types have their names", "[safetensors]") {
   REQUIRE(std::string(tricycle::safetensors_dtype<tricycle::bf16>()) == "BF16");
+  REQUIRE(std::string(tricycle::safetensors_dtype<tricycle::half>()) == "F16");
   REQUIRE(std::string(tricycle::safetensors_dtype<std::uint16_t>()) == "U16");
   auto same = [](auto x) { return tricycle::safetensors_width(tricycle::safetensors_dtype<decltype(x)>()) == sizeof x; };
-  REQUIRE((same(1.f) && same(1.) && same(true) && same(tricycle::bf16()) && same(std::int8_t()) && same(std::int64_t()) && same(0u)));
+  REQUIRE((same(1.f) && same(1.) && same(true) && same(tricycle::bf16()) && same(tricycle::half()) && same(std::int8_t()) && same(std::int64_t()) && same(0u)));
 }
 
 TEST_CASE("safetensors: cut anywhere it is refused", "[safetensors]") {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 #include "catch.hpp"
@@ -11,6 +12,7 @@
 
 using tricycle::bf16;
 using tricycle::Gather;
+using tricycle::half;
 using tricycle::Index;
 using tricycle::Lanes;
 using tricycle::lanes;
@@ -162,22 +164,80 @@ TEST_CASE("pack: arithmetic and comparisons go lane by lane, and mix with float"
   STATIC_REQUIRE(!std::is_convertible_v<int, Pack>);
 }
 
-TEST_CASE("pack: bf16 is rounded in packs as it is one by one") {
-  for (std::uint64_t b = 0; b < 0x100000000u; b += 65521 * 7) {
-    float x = __builtin_bit_cast(float, static_cast<std::uint32_t>(b));
-    bf16 many[lanes];
-    Row<bf16>{many}[Lanes{0}] = Pack(x);
-    Pack back = Row<const bf16>{many}[Lanes{0}];
-    if (many[lanes - 1].bits != bf16(x).bits || bits(back[0]) != bits(float(bf16(x)))) FAIL("at " << x);
+TEST_CASE("half: each of its 65536 is exactly the number that the standard says, and comes back from float") {
+  for (std::uint32_t b = 0; b < 0x10000; ++b) {
+    half h;
+    h.bits = static_cast<std::uint16_t>(b);
+    const std::uint32_t exponent = b >> 10 & 31, fraction = b & 1023;
+    if (exponent == 31 && fraction != 0) {                // NaN: a float has room for all of its bits; on the way back it is made quiet
+      if (bits(h) != ((b & 0x8000) << 16 | 0x7f800000 | fraction << 13) || half(float(h)).bits != (b | 0x200)) FAIL("at " << b);
+      continue;
+    }
+    double size = exponent == 31 ? static_cast<double>(infinity)
+                : exponent == 0  ? std::ldexp(fraction, -24)
+                                 : std::ldexp(1024 + fraction, static_cast<int>(exponent) - 25);
+    if (bits(h) != bits(static_cast<float>(b >> 15 ? -size : size)) || half(float(h)).bits != b) FAIL("at " << b);
   }
-  for (float x : {not_a_number, -not_a_number, infinity, -infinity, 3.4e38f, 1.00390625f, 1.01171875f, -0.f}) {
-    bf16 many[lanes];
-    Row<bf16>{many}[Lanes{0}] = Pack(x);
-    CHECK(many[1].bits == bf16(x).bits);
+  STATIC_REQUIRE(half(65519.99f).bits == 0x7bff);
+  STATIC_REQUIRE(half(65520.0f).bits == 0x7c00);
+  STATIC_REQUIRE(half(-0x1p-25f).bits == 0x8000);
+  STATIC_REQUIRE(float(half(0x1.8p-24f)) == 0x1p-23f);
+}
+
+TEST_CASE("half: a float becomes the nearest one, of two that are equally near the even one") {
+  auto size_of = [](std::uint32_t b) {                   // what follows 65504 counts as 65536, as the standard has it
+    return b < 0x400 ? std::ldexp(b, -24) : std::ldexp(1024 + (b & 1023), static_cast<int>(b >> 10) - 25);
+  };
+  auto wrong = [&](std::uint32_t below, float x) {       // for 0 <= x, between halves whose bits are `below` and the next ones
+    const double down = x - size_of(below), up = size_of(below + 1) - x;
+    const std::uint32_t b = down < up ? below : up < down ? below + 1 : below + (below & 1);
+    return half(x).bits != b || half(-x).bits != (b | 0x8000);
+  };
+  std::mt19937 random(11);
+  for (std::uint32_t below = 0; below < 0x7c00; ++below) {
+    const float low = static_cast<float>(size_of(below)), high = static_cast<float>(size_of(below + 1)), tie = low + (high - low) / 2;
+    float tries[] = {low, tie, __builtin_bit_cast(float, bits(tie) - 1), __builtin_bit_cast(float, bits(tie) + 1), 0, 0, 0, 0};
+    for (int i = 4; i < 8; ++i) tries[i] = __builtin_bit_cast(float, std::uniform_int_distribution<std::uint32_t>(bits(low), bits(high) - 1)(random));
+    for (float x : tries)
+      if (wrong(below, x)) FAIL("at " << x);
+  }
+  for (float x : {65536.f, 1e6f, std::numeric_limits<float>::max(), infinity}) CHECK((half(x).bits == 0x7c00 && half(-x).bits == 0xfc00));
+  for (std::uint32_t nan : {0x7f800001u, 0x7fc00000u, 0x7fffffffu, 0xff800001u, 0xffffffffu})
+    CHECK((half(__builtin_bit_cast(float, nan)).bits & 0x7e00) == 0x7e00);
+}
+
+TEMPLATE_TEST_CASE("pack: 16-bit types are rounded in packs as they are one by one", "", bf16, half) {
+  auto same = [](const float (&x)[lanes]) {
+    TestType many[lanes];
+    Row<TestType>{many}[Lanes{0}] = Row<const float>{x}[Lanes{0}];
+    Pack back = Row<const TestType>{many}[Lanes{0}];
+    for (int j = 0; j < lanes; ++j)
+      if (many[j].bits != TestType(x[j]).bits || bits(back[j]) != bits(float(many[j]))) return false;
+    return true;
+  };
+  std::mt19937 random(5);
+  for (std::uint64_t b = 0; b < 0x100000000u; b += 65521 * 7) {    // every lane another number, of any size
+    float x[lanes];
+    for (float& number : x) number = __builtin_bit_cast(float, static_cast<std::uint32_t>(random()));
+    x[b % lanes] = __builtin_bit_cast(float, static_cast<std::uint32_t>(b));
+    if (!same(x)) FAIL("at " << b);
+  }
+  for (std::uint32_t b = 0; b < 0x10000; ++b) {                    // all that there are, and the ties above them
+    TestType exact;
+    exact.bits = static_cast<std::uint16_t>(b);
+    float x[lanes];
+    for (int j = 0; j < lanes; ++j)
+      x[j] = __builtin_bit_cast(float, bits(exact) + (j % 4 == 0 ? 0u : (std::same_as<TestType, half> ? 0xffeu : 0x7ffeu) + static_cast<std::uint32_t>(j % 4)));
+    if (!same(x)) FAIL("at " << b);
+  }
+  for (float special : {not_a_number, -not_a_number, infinity, -infinity, 3.4e38f, 65519.99f, 65520.f, 1.00390625f, 1.01171875f, 0x1p-25f, 0x1.000002p-25f, 1e-45f, -0.f}) {
+    float x[lanes];
+    std::fill_n(x, lanes, special);
+    CHECK(same(x));
   }
 }
 
-TEMPLATE_TEST_CASE("pack: a tail reads 0 beyond its end and writes nothing there", "", float, bf16) {
+TEMPLATE_TEST_CASE("pack: a tail reads 0 beyond its end and writes nothing there", "", float, bf16, half) {
   for (int count = 1; count < lanes; ++count) {
     auto n = static_cast<std::size_t>(count);
     std::vector<TestType> from(n + 1, TestType(3.f)), to(n + 2, TestType(7.f));      // exact, so that a sanitizer sees more

@@ -1,4 +1,6 @@
 // Layers, optimisers, schedules and checkpoints.
+#include <cstring>
+#include <numeric>
 #include <thread>
 #include "catch.hpp"
 #include "refusal.hpp"
@@ -182,15 +184,49 @@ TEST_CASE("schedules rise, fall and stay") {
   CHECK_THROWS_AS(cosine(-1), Error);
 }
 
-TEST_CASE("the precision of a master: bf16 is a cast that is kept until the numbers change") {
+TEMPLATE_TEST_CASE("the precision of a master: 16 bits are a cast that is kept until the numbers change", "", bf16, half) {
   Dense layer(2, 2);
-  auto first = layer.weights.as<bf16>(), second = layer.weights.as<bf16>();
+  auto first = layer.weights.as<TestType>(), second = layer.weights.as<TestType>();
   CHECK(first.data() == second.data());
   layer.weights.assign(full({2, 2}, 3));
-  CHECK(layer.weights.as<bf16>().data() != first.data());
-  CHECK(static_cast<float>(layer.weights.as<bf16>().at(0, 0)) == 3.f);
-  sum(layer(ones<bf16>({1, 2})) + layer(ones<bf16>({1, 2}))).backward();
+  CHECK(layer.weights.as<TestType>().data() != first.data());
+  CHECK(static_cast<float>(layer.weights.as<TestType>().at(0, 0)) == 3.f);
+  sum(layer(ones<TestType>({1, 2})) + layer(ones<TestType>({1, 2}))).backward();
   CHECK(layer.weights.as<float>().grad().to_vector() == std::vector<float>{2, 2, 2, 2});
+}
+
+TEST_CASE("the precision of a master: one 16-bit type is not taken for the other") {
+  Dense layer(1, 1);
+  layer.weights.assign(full({1, 1}, 1.001));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(static_cast<float>(layer.weights.as<bf16>().item()) == 1.f);
+    CHECK(static_cast<float>(layer.weights.as<half>().item()) == 1.0009765625f);
+  }
+}
+
+TEMPLATE_TEST_CASE("a file of 16-bit numbers comes back to the bit, into masters and not into an optimiser's memory", "", bf16, half) {
+  using tricycle::detail::as_safetensor, tricycle::detail::with_floating;
+  using Entries = std::vector<SafeTensor>;
+  ScratchFolder folder;
+  const std::string path = folder / "weights.safetensors", dtype = safetensors_dtype<TestType>();
+  std::vector<std::uint16_t> all(0x10000);
+  std::iota(all.begin(), all.end(), std::uint16_t{0});
+  Tensor<TestType> every(Shape{0x10000}), some = to_tensor<TestType>({0.1f, 5e-6f});
+  std::memcpy(static_cast<void*>(every.mutable_data()), all.data(), 0x20000);
+  save_safetensors(path, Entries{as_safetensor("every", every)});
+  SafeTensorsFile file(path);
+  CHECK(file["every"].dtype == dtype);
+  with_floating(file, file["every"], [&]<class T>(const Tensor<T>& back) {
+    CHECK((std::same_as<T, TestType> && std::memcmp(back.data(), all.data(), 0x20000) == 0));
+  });
+
+  Pair layer;
+  save_safetensors(path, Entries{as_safetensor("a", some), as_safetensor("b", some)});
+  load_model(layer, path);
+  CHECK(layer.a.as<float>().to_vector() == std::vector<float>{some.at(0), some.at(1)});
+  const std::int64_t t = 1;
+  save_safetensors(path, Entries{as_safetensor("a#0", some), {"a#t", "I64", Shape{}, {reinterpret_cast<const char*>(&t), sizeof t}}});
+  CHECK(refusal([&] { load_memory(SafeTensorsFile(path)); }).find("tensor \"a#0\" is " + dtype + ", where F32 or F64 is wanted") != std::string::npos);
 }
 
 TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing else fits") {

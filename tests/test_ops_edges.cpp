@@ -5,6 +5,7 @@
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 #include "tricycle/tensor/create.hpp"
 
 using tricycle::Index;
@@ -128,6 +129,9 @@ TEST_CASE("long sums lose no digits", "[ops]") {
   for (const auto& sums : {tc::sum(many.reshape({-1, 10}), {{0}}), tc::sum(many.reshape({10, -1}), {{1}}), tc::sum(many.reshape({1000, 10, -1}), {{0, 2}})})
     for (float sum : sums.span()) CHECK(sum == Approx(exact / 10).epsilon(1e-6));
   CHECK(static_cast<float>(tc::sum(tc::ones<tc::bf16>({100, 1000})).item()) == Approx(1e5).epsilon(4e-3));
+  CHECK(static_cast<float>(tc::mean(tc::ones<tc::half>({100, 1000})).item()) == 1.f);                   // the sum is a float's
+  CHECK(static_cast<float>(tc::sum(tc::ones<tc::half>({65504})).item()) == 65504.f);
+  CHECK(static_cast<float>(tc::sum(tc::ones<tc::half>({100, 1000})).item()) == std::numeric_limits<float>::infinity());
 }
 
 TEST_CASE("the gradient of a cast is in the type that was cast", "[ops]") {

@@ -7,6 +7,7 @@
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 #include "tricycle/tensor/create.hpp"
 
 namespace tc = tricycle;

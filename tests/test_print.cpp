@@ -91,9 +91,11 @@ TEST_CASE("print: the name of what made it comes last", "[print]") {
   REQUIRE(named("einsum ij->ji", tensor_of<float>({2, 2}, {1, 3, 2, 4})) == "Tensor([[1. 3.]\n        [2. 4.]], name=einsum ij->ji)");
 }
 
-TEST_CASE("print: bf16 is shown as the float that it stands for, int8 as a number, and a stream's flags do not matter", "[print]") {
+TEST_CASE("print: a number of 16 bits is shown as the float that it stands for, int8 as a number, and a stream's flags do not matter", "[print]") {
   REQUIRE(to_string(tensor_of<tricycle::bf16>({3}, {1.f, .5f, -.1f})) == "Tensor([ 1.          0.5        -0.10009766])");
   REQUIRE(to_string(tensor_of<tricycle::bf16>({}, {3.f})) == "Tensor(3.0)");
+  REQUIRE(to_string(tensor_of<tricycle::half>({3}, {1.f, .5f, -.1f})) == "Tensor([ 1.          0.5        -0.09997559])");
+  REQUIRE(to_string(tensor_of<tricycle::half>({}, {1e5f})) == "Tensor(inf)");
   REQUIRE(to_string(tensor_of<std::uint8_t>({2}, {65, 200})) == "Tensor([ 65 200])");
   REQUIRE(to_string(tensor_of<std::uint64_t>({}, {~std::uint64_t{0}})) == "Tensor(18446744073709551615)");
 

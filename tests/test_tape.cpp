@@ -8,7 +8,7 @@
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/layout.hpp"
 #include "tricycle/op/reduce.hpp"
-#include "tricycle/op/rowwise.hpp"
+#include "tricycle/op/norm.hpp"
 #include "tricycle/tensor/create.hpp"
 
 using namespace std::string_literals;

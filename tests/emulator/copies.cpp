@@ -23,21 +23,20 @@ bool on_device(const void* p) { return device_of(number(p)) >= 0; }
 bool is_pinned(const void* p) { return pinned_range().holds(number(p)); }
 
 void check_pinned(const void* p, std::size_t bytes) {
-  if (is_pinned(p) && !is_live(number(p), bytes)) fail("a copy touches host memory, of it %s", describe(is_live(number(p), 1) ? number(p) + bytes - 1 : number(p)).c_str());
+  if (is_pinned(p) && !is_live(number(p), bytes)) fail("a copy touches host memory, of it %s", describe_dead(number(p), bytes).c_str());
 }
 
 /// What a copy does when its time comes. Between GPUs' memories it takes along what is known of each byte.
 void copy(void* to, const void* from, std::size_t bytes) {
   check_pinned(to, bytes), check_pinned(from, bytes);
   if (on_device(to) && on_device(from)) {
-    for (const void* p : {static_cast<const void*>(to), from})
-      if (!is_live(number(p), bytes)) fail("a copy of %zu bytes touches %s", bytes, describe(is_live(number(p), 1) ? number(p) + bytes - 1 : number(p)).c_str());
+    for (const void* p : {static_cast<const void*>(to), from}) {
+      if (!is_live(number(p), bytes)) fail("a copy of %zu bytes touches %s", bytes, describe_dead(number(p), bytes).c_str());
+      const auto *states = space.state(number(p)), *bad = std::find(states, states + bytes, forgotten);
+      if (bad != states + bytes) fail("a copy touches %s", describe(number(p) + static_cast<std::size_t>(bad - states)).c_str());
+    }
     std::memmove(to, from, bytes);
-    const auto* of = space.state(number(from));
-    if (auto* bad = std::find(of, of + bytes, forgotten); bad != of + bytes) fail("a copy reads %s", describe(number(from) + static_cast<std::size_t>(bad - of)).c_str());
-    auto* states = space.state(number(to));
-    if (auto* bad = std::find(states, states + bytes, forgotten); bad != states + bytes) fail("a copy writes %s", describe(number(to) + static_cast<std::size_t>(bad - states)).c_str());
-    std::memmove(states, of, bytes);
+    std::memmove(space.state(number(to)), space.state(number(from)), bytes);
     return;
   }
   if (on_device(from)) check_read(from, bytes, "a copy to the host");
@@ -61,7 +60,8 @@ template <class F>
 void change_piece(void* p, std::size_t bytes, cudaStream_t* handle, F change) {
   Lock lock(mutex);
   if (begin() != cudaSuccess || bytes == 0) return;
-  if (!on_device(p) || !is_live(number(p), bytes)) fail("an allocator hands out or takes back %zu bytes, of them %s", bytes, describe(is_live(number(p), 1) ? number(p) + bytes - 1 : number(p)).c_str());
+  if (!on_device(p) || !is_live(number(p), bytes))
+    fail("an allocator hands out or takes back %zu bytes, of them %s", bytes, describe_dead(number(p), bytes).c_str());
   if (!handle) return change();
   auto in_block = [change, p, block = block_number(number(p))] { if (block_number(number(p)) == block) change(); };
   auto* stream = stream_of(*handle);

@@ -47,13 +47,21 @@ inline int __syncthreads_count(int predicate) { return emulator::block_barrier(e
 inline void __syncwarp(unsigned mask = 0xffffffffu) { emulator::warp_barrier(mask); }
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int lane, int width = 32) { return emulator::shuffled(emulator::Shuffle::index, mask, value, unsigned(lane), width); }
+T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
+  return emulator::shuffled(emulator::Shuffle::index, mask, value, static_cast<unsigned>(lane), width);
+}
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) { return emulator::shuffled(emulator::Shuffle::up, mask, value, by, width); }
+T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  return emulator::shuffled(emulator::Shuffle::up, mask, value, by, width);
+}
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) { return emulator::shuffled(emulator::Shuffle::down, mask, value, by, width); }
+T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  return emulator::shuffled(emulator::Shuffle::down, mask, value, by, width);
+}
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int by, int width = 32) { return emulator::shuffled(emulator::Shuffle::exclusive, mask, value, unsigned(by), width); }
+T __shfl_xor_sync(unsigned mask, T value, int by, int width = 32) {
+  return emulator::shuffled(emulator::Shuffle::exclusive, mask, value, static_cast<unsigned>(by), width);
+}
 
 inline unsigned __ballot_sync(unsigned mask, int predicate) { return emulator::vote(emulator::Vote::ballot, mask, predicate); }
 inline int __any_sync(unsigned mask, int predicate) { return int(emulator::vote(emulator::Vote::any, mask, predicate)); }

@@ -51,7 +51,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
   auto capture = stream->capture;
   if (!capture) return result(cudaErrorIllegalState);
   if (capture->origin != stream) return invalidate(*capture), result(cudaErrorStreamCaptureUnmatched);
-  if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id()) return result(cudaErrorStreamCaptureWrongThread);
+  if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id())
+    return result(cudaErrorStreamCaptureWrongThread);
 
   // what other streams did must come before the last of this one
   std::vector<bool> joined(capture->graph->nodes.size());
@@ -78,7 +79,8 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
   Lock lock(mutex);
   auto* stream = stream_of(handle);
   if (!stream) return result(cudaErrorInvalidResourceHandle);
-  *status = !stream->capture ? cudaStreamCaptureStatusNone : stream->capture->invalidated ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+  *status = cudaStreamCaptureStatusNone;
+  if (stream->capture) *status = stream->capture->invalidated ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
   return cudaSuccess;
 }
 
@@ -97,7 +99,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
   Lock lock(mutex);
   if (!graph) return result(cudaErrorInvalidValue);
-  for (std::size_t i = 0; nodes && i < *count; ++i) nodes[i] = i < graph->nodes.size() ? reinterpret_cast<cudaGraphNode_t>(&graph->nodes[i]) : nullptr;
+  for (std::size_t i = 0; nodes && i < *count; ++i)
+    nodes[i] = i < graph->nodes.size() ? reinterpret_cast<cudaGraphNode_t>(&graph->nodes[i]) : nullptr;
   *count = nodes ? std::min(*count, graph->nodes.size()) : graph->nodes.size();
   return cudaSuccess;
 }

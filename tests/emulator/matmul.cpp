@@ -55,7 +55,9 @@ void store(void* p, cudaDataType_t type, std::int64_t i, double x) {
   }
 }
 
-const void* at(const void* p, cudaDataType_t type, std::int64_t i) { return static_cast<const char*>(p) + i * static_cast<std::int64_t>(size_of(type)); }
+const void* at(const void* p, cudaDataType_t type, std::int64_t i) {
+  return static_cast<const char*>(p) + i * static_cast<std::int64_t>(size_of(type));
+}
 
 /// The columns of a matrix, checked one by one: what is between them is not the product's.
 template <class Check>
@@ -65,7 +67,8 @@ void each_column(const void* p, cudaDataType_t type, std::int64_t rows, std::int
 
 /// op(matrix) for one of a batch, as rows of `inner` contiguous numbers: row i holds what result row (or column) i multiplies.
 template <class T>
-std::vector<T> gathered(const void* p, const cublasLtMatrixLayoutOpaque_t& layout, std::int64_t batch, bool inner_is_columns, bool tf32, const char* who) {
+std::vector<T> gathered(const void* p, const cublasLtMatrixLayoutOpaque_t& layout, std::int64_t batch, bool inner_is_columns, bool tf32,
+                        const char* who) {
   auto rows = static_cast<std::int64_t>(layout.rows), columns = static_cast<std::int64_t>(layout.columns);
   const void* first = at(p, layout.type, batch * layout.stride);
   each_column(first, layout.type, rows, columns, layout.ld, [&](const void* column, std::size_t bytes) { check_read(column, bytes, who); });
@@ -127,10 +130,16 @@ void multiply_one(const Matmul& m, std::int64_t batch) {
   const bool adds_bias = has(how.epilogue, bias_flag), gelus = has(how.epilogue, gelu_flag), saves = gelus && has(how.epilogue, aux_flag);
   const bool dgelus = has(how.epilogue, dgelu_flag), relus = has(how.epilogue, relu_flag);
 
-  if (c) each_column(c, m.c_layout.type, rows, columns, m.c_layout.ld, [](const void* p, std::size_t bytes) { check_read(p, bytes, "a matrix product (its c)"); });
+  auto reads = [&](const void* p, cudaDataType_t type, std::int64_t ld, const char* who) {
+    each_column(p, type, rows, columns, ld, [&](const void* column, std::size_t bytes) { check_read(column, bytes, who); });
+  };
+  auto writes = [&](const void* p, cudaDataType_t type, std::int64_t ld, const char* who) {
+    each_column(p, type, rows, columns, ld, [&](const void* column, std::size_t bytes) { check_write(column, bytes, who); });
+  };
+  if (c) reads(c, m.c_layout.type, m.c_layout.ld, "a matrix product (its c)");
   if (adds_bias) check_read(bias, static_cast<std::size_t>(rows) * size_of(bias_type), "a matrix product (its bias)");
-  if (saves) each_column(aux, aux_type, rows, columns, how.aux_ld, [](const void* p, std::size_t bytes) { check_write(p, bytes, "a matrix product (its aux)"); });
-  if (dgelus) each_column(aux, aux_type, rows, columns, how.aux_ld, [](const void* p, std::size_t bytes) { check_read(p, bytes, "a matrix product (its aux)"); });
+  if (saves) writes(aux, aux_type, how.aux_ld, "a matrix product (its aux)");
+  if (dgelus) reads(aux, aux_type, how.aux_ld, "a matrix product (its aux)");
 
   std::vector<double> result(static_cast<std::size_t>(rows * columns));
   for (std::int64_t j = 0; j < columns; ++j)
@@ -144,7 +153,7 @@ void multiply_one(const Matmul& m, std::int64_t batch) {
       if (dgelus) x *= gelu_slope(load(aux, aux_type, j * how.aux_ld + i));
       result[static_cast<std::size_t>(j * rows + i)] = x;
     }
-  each_column(d, d_type, rows, columns, m.d_layout.ld, [](const void* p, std::size_t bytes) { check_write(p, bytes, "a matrix product (its d)"); });
+  writes(d, d_type, m.d_layout.ld, "a matrix product (its d)");
   for (std::int64_t j = 0; j < columns; ++j)
     for (std::int64_t i = 0; i < rows; ++i) store(d, d_type, j * m.d_layout.ld + i, result[static_cast<std::size_t>(j * rows + i)]);
 
@@ -157,9 +166,10 @@ void multiply_one(const Matmul& m, std::int64_t batch) {
       store(bias, bias_type, i, sum);
     }
   };
-  if (how.epilogue == CUBLASLT_EPILOGUE_BGRADA) sums(rows, inner, [&](auto i, auto k) { return static_cast<double>(a[static_cast<std::size_t>(i * inner + k)]); });
-  if (how.epilogue == CUBLASLT_EPILOGUE_BGRADB) sums(columns, inner, [&](auto j, auto k) { return static_cast<double>(b[static_cast<std::size_t>(j * inner + k)]); });
-  if (has(how.epilogue, dgelu_flag | bgrad_flag)) sums(rows, columns, [&](auto i, auto j) { return result[static_cast<std::size_t>(j * rows + i)]; });
+  auto number = [](const auto& numbers, std::int64_t i) { return static_cast<double>(numbers[static_cast<std::size_t>(i)]); };
+  if (how.epilogue == CUBLASLT_EPILOGUE_BGRADA) sums(rows, inner, [&](auto i, auto k) { return number(a, i * inner + k); });
+  if (how.epilogue == CUBLASLT_EPILOGUE_BGRADB) sums(columns, inner, [&](auto j, auto k) { return number(b, j * inner + k); });
+  if (has(how.epilogue, dgelu_flag | bgrad_flag)) sums(rows, columns, [&](auto i, auto j) { return number(result, j * rows + i); });
 }
 
 bool is_multiple(const void* p, std::size_t of) { return reinterpret_cast<std::uintptr_t>(p) % of == 0; }
@@ -186,7 +196,8 @@ cublasStatus_t check_matmul(const Matmul& m, bool with_pointers) {
     if (layout->batch < 1 || layout->batch != d.batch) return CUBLAS_STATUS_INVALID_VALUE;
   }
   bool ta = how.transposes_a != CUBLAS_OP_N, tb = how.transposes_b != CUBLAS_OP_N;
-  if ((ta ? a.columns : a.rows) != d.rows || (tb ? b.rows : b.columns) != d.columns || (ta ? a.rows : a.columns) != (tb ? b.columns : b.rows)) return CUBLAS_STATUS_INVALID_VALUE;
+  if ((ta ? a.columns : a.rows) != d.rows || (tb ? b.rows : b.columns) != d.columns) return CUBLAS_STATUS_INVALID_VALUE;
+  if ((ta ? a.rows : a.columns) != (tb ? b.columns : b.rows)) return CUBLAS_STATUS_INVALID_VALUE;
   if (c.rows != d.rows || c.columns != d.columns) return CUBLAS_STATUS_INVALID_VALUE;
   if (d.batch > 1 && d.stride < 1) return CUBLAS_STATUS_INVALID_VALUE;
 
@@ -197,7 +208,7 @@ cublasStatus_t check_matmul(const Matmul& m, bool with_pointers) {
   if (how.scale != (is_double ? CUDA_R_64F : CUDA_R_32F)) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (is_double != (a.type == CUDA_R_64F) || is_double != (d.type == CUDA_R_64F)) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (!is_double && d.type != a.type && !(is_16 && d.type == CUDA_R_32F)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  if (is_16 && (how.compute == CUBLAS_COMPUTE_32F_FAST_TF32 || how.compute == CUBLAS_COMPUTE_32F_FAST_16F || how.compute == CUBLAS_COMPUTE_32F_FAST_16BF)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (is_16 && how.compute != CUBLAS_COMPUTE_32F && how.compute != CUBLAS_COMPUTE_32F_PEDANTIC) return CUBLAS_STATUS_NOT_SUPPORTED;
 
   auto e = how.epilogue;
   if (is_double && e != CUBLASLT_EPILOGUE_DEFAULT) return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -211,7 +222,8 @@ cublasStatus_t check_matmul(const Matmul& m, bool with_pointers) {
   if (!with_pointers) return CUBLAS_STATUS_SUCCESS;
   if (!m.a || !m.b || !m.d || (m.beta != 0 && !m.c)) return CUBLAS_STATUS_INVALID_VALUE;
   if (m.c == m.d && m.beta != 0 && (c.ld != d.ld || c.stride != d.stride)) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!is_multiple(m.a, size_of(a.type)) || !is_multiple(m.b, size_of(b.type)) || !is_multiple(m.d, size_of(d.type))) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!is_multiple(m.a, size_of(a.type)) || !is_multiple(m.b, size_of(b.type))) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!is_multiple(m.d, size_of(d.type))) return CUBLAS_STATUS_INVALID_VALUE;
   if (needs_bias && (!how.bias || !is_multiple(how.bias, size_of(bias_type)))) return CUBLAS_STATUS_INVALID_VALUE;
   if (needs_aux && (!how.aux || !is_multiple(how.aux, 16))) return CUBLAS_STATUS_INVALID_VALUE;
   return CUBLAS_STATUS_SUCCESS;

@@ -164,7 +164,10 @@ Range device_range(int device) { return tables().areas[device].range; }
 Range pinned_range() { return tables().areas[max_devices].range; }
 Range shared_range() { return {pinned_range().low + pinned_bytes, shared_bytes}; }
 
-int device_of(std::uintptr_t p) { return p - space.low < max_devices * device_bytes && space.size ? static_cast<int>((p - space.low) / device_bytes) : -1; }
+int device_of(std::uintptr_t p) {
+  auto offset = p - space.low;
+  return space.size && offset < max_devices * device_bytes ? static_cast<int>(offset / device_bytes) : -1;
+}
 
 void* allocate_device(int device, std::size_t bytes) {
   prepare();
@@ -187,7 +190,8 @@ bool release_device(void* p) {
 }
 
 bool release_pinned(void* p) {
-  return space.size && pinned_range().holds(reinterpret_cast<std::uintptr_t>(p)) && release(tables().areas[max_devices], reinterpret_cast<std::uintptr_t>(p));
+  auto at = reinterpret_cast<std::uintptr_t>(p);
+  return space.size && pinned_range().holds(at) && release(tables().areas[max_devices], at);
 }
 
 std::size_t memory_used(int device) { return tables().areas[device].used; }
@@ -233,6 +237,8 @@ std::string describe(std::uintptr_t p) {
     return say("a piece", piece->first, piece->second, *space.state(p) == forgotten && p - piece->first < piece->second ? " that was freed" : "");
   return say(what, live->first, live->second.bytes, p - live->first < live->second.bytes && *space.state(p) == forgotten ? " that was freed" : "");
 }
+
+std::string describe_dead(std::uintptr_t p, std::size_t bytes) { return describe(is_live(p, 1) ? p + bytes - 1 : p); }
 
 Open::Open() {
   if (tables().open++ == 0) protect(PROT_READ | PROT_WRITE);

@@ -44,6 +44,8 @@ bool release_pinned(void* p);
 std::size_t memory_used(int device);
 std::size_t memory_limit();
 bool is_live(std::uintptr_t p, std::size_t bytes);
+/// If not all of it is live: describe() a byte that is not.
+std::string describe_dead(std::uintptr_t p, std::size_t bytes);
 /// The number of the live block that this is in, or 0.
 std::uint64_t block_number(std::uintptr_t p);
 /// An allocator has handed this out: of the rest of the block nothing may be touched that it has not handed out too.

@@ -148,7 +148,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   Lock lock(mutex);
   if (auto e = begin()) return result(e);
   if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
-  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || static_cast<std::size_t>(value) > shared_bytes) return result(cudaErrorInvalidValue);
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || static_cast<std::size_t>(value) > shared_bytes)
+    return result(cudaErrorInvalidValue);
   shared_limits()[kernel] = static_cast<std::size_t>(value);
   return cudaSuccess;
 }
@@ -306,7 +307,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
   Lock lock(mutex);
   if (auto e = begin()) return result(e);
-  if (!is_valid(from) || !is_valid(to) || !from->has_time || !to->has_time || !from->point.stream || !to->point.stream) return result(cudaErrorInvalidResourceHandle);
+  for (auto* event : {from, to})
+    if (!is_valid(event) || !event->has_time || !event->point.stream) return result(cudaErrorInvalidResourceHandle);
   for (auto* event : {from, to})
     if (event->point.stream->done < event->point.number) return result(cudaErrorNotReady);
   *milliseconds = std::chrono::duration<float, std::milli>(*to->time - *from->time).count();

@@ -204,7 +204,8 @@ void pinned_access(std::uintptr_t p, std::size_t bytes, bool write) {
     for (const auto& [number, f] : s->flights) {
       if (in_host_function() && number <= s->done) continue;   // it has its turn: what came before it is done
       if (p + bytes <= f.range.low || p >= f.range.low + f.range.size || !(write || f.is_written)) continue;
-      fail("the host %s %s, while a copy %s it may be under way: nobody has waited for its stream", write ? "writes" : "reads", describe(p).c_str(), f.is_written ? "to" : "from");
+      fail("the host %s %s, while a copy %s it may be under way: nobody has waited for its stream", write ? "writes" : "reads",
+           describe(p).c_str(), f.is_written ? "to" : "from");
     }
 }
 
@@ -229,8 +230,8 @@ cudaError_t allowed_now() {
     if (!s->capture || s->capture->origin != s.get()) continue;
     auto& capture = *s->capture;
     bool own = capture.thread == std::this_thread::get_id();
-    bool forbids = capture.mode == cudaStreamCaptureModeGlobal ? own || mine == cudaStreamCaptureModeGlobal : capture.mode == cudaStreamCaptureModeThreadLocal && own;
-    if (!forbids) continue;
+    bool is_global = capture.mode == cudaStreamCaptureModeGlobal && mine == cudaStreamCaptureModeGlobal;
+    if (!is_global && !(own && capture.mode != cudaStreamCaptureModeRelaxed)) continue;
     invalidate(capture);
     return cudaErrorStreamCaptureUnsupported;
   }

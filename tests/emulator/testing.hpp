@@ -6,7 +6,7 @@
 #include <string>
 #include <type_traits>
 #include <vector>
-#include "catch.hpp"
+#include "../catch.hpp"
 
 template <class F>
 __global__ void entry(const F f) { f(); }
@@ -77,7 +77,8 @@ std::string last_words(F f) {
   int status = 0;
   waitpid(child, &status, 0);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 86) return said;
-  return (WIFEXITED(status) ? "exit status " + std::to_string(WEXITSTATUS(status)) : "signal " + std::to_string(WTERMSIG(status))) + ", having said: " + said;
+  auto end = WIFEXITED(status) ? "exit status " + std::to_string(WEXITSTATUS(status)) : "signal " + std::to_string(WTERMSIG(status));
+  return end + ", having said: " + said;
 }
 
 /// last_words(f) begin with "emulator: " and have these parts.

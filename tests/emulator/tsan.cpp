@@ -5,25 +5,17 @@ using emulator::Access;
 
 // ---------------------------------------------------------------- loads and stores
 
-#define WATCHED(bytes, alignment)                                                                                                             \
-  void __tsan_read##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::read); }                                           \
-  void __tsan_write##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::write); }                                         \
-  void __tsan_unaligned_read##bytes(void* p) { emulator::watch(p, bytes, Access::read); }                                                    \
-  void __tsan_unaligned_write##bytes(void* p) { emulator::watch(p, bytes, Access::write); }                                                  \
-  void __tsan_read##bytes##_pc(void* p, void*) { emulator::watch_aligned(p, bytes, alignment, Access::read); }                               \
-  void __tsan_write##bytes##_pc(void* p, void*) { emulator::watch_aligned(p, bytes, alignment, Access::write); }                             \
-  void __tsan_volatile_read##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::read); }                                  \
-  void __tsan_volatile_write##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::write); }                                \
-  void __tsan_unaligned_volatile_read##bytes(void* p) { emulator::watch(p, bytes, Access::read); }                                           \
-  void __tsan_unaligned_volatile_write##bytes(void* p) { emulator::watch(p, bytes, Access::write); }                                         \
-  void __tsan_read_write##bytes(void* p) {                                                                                                    \
-    emulator::watch_aligned(p, bytes, alignment, Access::read);                                                                               \
-    emulator::watch_aligned(p, bytes, alignment, Access::write);                                                                              \
-  }                                                                                                                                           \
-  void __tsan_unaligned_read_write##bytes(void* p) {                                                                                          \
-    emulator::watch(p, bytes, Access::read);                                                                                                  \
-    emulator::watch(p, bytes, Access::write);                                                                                                 \
-  }
+#define WATCHED(bytes, alignment)                                                                                      \
+  void __tsan_read##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::read); }                     \
+  void __tsan_write##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::write); }                   \
+  void __tsan_unaligned_read##bytes(void* p) { emulator::watch(p, bytes, Access::read); }                              \
+  void __tsan_unaligned_write##bytes(void* p) { emulator::watch(p, bytes, Access::write); }                            \
+  void __tsan_volatile_read##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::read); }            \
+  void __tsan_volatile_write##bytes(void* p) { emulator::watch_aligned(p, bytes, alignment, Access::write); }          \
+  void __tsan_unaligned_volatile_read##bytes(void* p) { emulator::watch(p, bytes, Access::read); }                     \
+  void __tsan_unaligned_volatile_write##bytes(void* p) { emulator::watch(p, bytes, Access::write); }                   \
+  void __tsan_read_write##bytes(void* p) { __tsan_read##bytes(p), __tsan_write##bytes(p); }                            \
+  void __tsan_unaligned_read_write##bytes(void* p) { __tsan_unaligned_read##bytes(p), __tsan_unaligned_write##bytes(p); }
 
 extern "C" {
 
@@ -61,28 +53,40 @@ void* __tsan_memset(void* to, int value, std::size_t bytes) {
   return std::memset(to, value, bytes);
 }
 
+}  // extern "C"
+
 // ---------------------------------------------------------------- atomics: all in the strongest order, which is right for each
 
-#define FETCHED(bits, T, name) \
-  T __tsan_atomic##bits##_fetch_##name(volatile T* p, T x, int) { return emulator::watch(p, sizeof(T), Access::atomic), __atomic_fetch_##name(p, x, __ATOMIC_SEQ_CST); }
+namespace {
 
-#define ATOMIC(bits, T)                                                                                                                       \
-  T __tsan_atomic##bits##_load(const volatile T* p, int) { return emulator::watch(p, sizeof(T), Access::atomic), __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
-  void __tsan_atomic##bits##_store(volatile T* p, T x, int) { emulator::watch(p, sizeof(T), Access::atomic), __atomic_store_n(p, x, __ATOMIC_SEQ_CST); } \
-  T __tsan_atomic##bits##_exchange(volatile T* p, T x, int) { return emulator::watch(p, sizeof(T), Access::atomic), __atomic_exchange_n(p, x, __ATOMIC_SEQ_CST); } \
-  FETCHED(bits, T, add) FETCHED(bits, T, sub) FETCHED(bits, T, and) FETCHED(bits, T, or) FETCHED(bits, T, xor) FETCHED(bits, T, nand)         \
-  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* old, T x, int, int) {                                                   \
-    emulator::watch(p, sizeof(T), Access::atomic);                                                                                            \
-    return __atomic_compare_exchange_n(p, old, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                                 \
-  }                                                                                                                                           \
-  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* old, T x, int, int) {                                                     \
-    emulator::watch(p, sizeof(T), Access::atomic);                                                                                            \
-    return __atomic_compare_exchange_n(p, old, x, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                                  \
-  }                                                                                                                                           \
-  T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T old, T x, int, int) {                                                         \
-    emulator::watch(p, sizeof(T), Access::atomic);                                                                                            \
-    __atomic_compare_exchange_n(p, &old, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                                       \
-    return old;                                                                                                                               \
+/// p, of which an atomic access is about to be made.
+template <class T>
+T* seen(T* p) { return emulator::watch(p, sizeof(T), Access::atomic), p; }
+
+constexpr int strongest = __ATOMIC_SEQ_CST;
+
+}  // namespace
+
+extern "C" {
+
+#define FETCHED(bits, T, name) \
+  T __tsan_atomic##bits##_fetch_##name(volatile T* p, T x, int) { return __atomic_fetch_##name(seen(p), x, strongest); }
+
+#define ATOMIC(bits, T)                                                                                                \
+  T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(seen(p), strongest); }               \
+  void __tsan_atomic##bits##_store(volatile T* p, T x, int) { __atomic_store_n(seen(p), x, strongest); }               \
+  T __tsan_atomic##bits##_exchange(volatile T* p, T x, int) { return __atomic_exchange_n(seen(p), x, strongest); }     \
+  FETCHED(bits, T, add) FETCHED(bits, T, sub) FETCHED(bits, T, and)                                                    \
+  FETCHED(bits, T, or) FETCHED(bits, T, xor) FETCHED(bits, T, nand)                                                    \
+  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* old, T x, int, int) {                            \
+    return __atomic_compare_exchange_n(seen(p), old, x, false, strongest, strongest);                                  \
+  }                                                                                                                    \
+  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* old, T x, int, int) {                              \
+    return __atomic_compare_exchange_n(seen(p), old, x, true, strongest, strongest);                                   \
+  }                                                                                                                    \
+  T __tsan_atomic##bits##_compare_exchange_val(volatile T* p, T old, T x, int, int) {                                  \
+    __atomic_compare_exchange_n(seen(p), &old, x, false, strongest, strongest);                                        \
+    return old;                                                                                                        \
   }
 
 ATOMIC(8, std::uint8_t)

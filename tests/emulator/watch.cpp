@@ -123,12 +123,17 @@ bool all_written(const std::uint8_t* states, std::size_t bytes) {
 /// Not all bytes are known to be written: say why that is wrong, or note that they are now. `live`: do these exist?
 template <class Live>
 void change_states(std::uint8_t* states, std::uintptr_t p, std::size_t bytes, Access access, Live live) {
+  const bool all_live = live(p, bytes);
   for (std::size_t i = 0; i < bytes; ++i) {
     if (states[i] == written) continue;
-    if (states[i] == forgotten || !live(p + i)) fail("%s %zu bytes, of them %s", verb(access), bytes, place(p + i).c_str());
+    if (states[i] == forgotten || (!all_live && !live(p + i, 1))) fail("%s %zu bytes, of them %s", verb(access), bytes, place(p + i).c_str());
     if (access != Access::write) fail("%s %zu bytes, of them %s, which nothing has written", verb(access), bytes, place(p + i).c_str());
   }
   std::memset(states, written, bytes);
+}
+
+auto in(Range range) {
+  return [range](std::uintptr_t p, std::size_t bytes) { return range.holds(p) && range.holds(p + bytes - 1); };
 }
 
 // ---------------------------------------------------------------- the kinds of memory
@@ -181,17 +186,17 @@ void kernel_access(std::uintptr_t p, std::size_t bytes, Access access) {
   if (bytes == 0) return;
   if (here.device.holds(p)) {
     auto* states = space.state(p);
-    if (!all_written(states, bytes)) change_states(states, p, bytes, access, [](std::uintptr_t at) { return is_live(at, 1); });
+    if (!all_written(states, bytes)) change_states(states, p, bytes, access, is_live);
     mark_all(space, p, bytes, access, here.launch_began << 24);
   } else if (here.shared.holds(p)) {
     auto* states = space.state(p);
-    if (!all_written(states, bytes)) change_states(states, p, bytes, access, [](std::uintptr_t at) { return here.shared.holds(at); });
+    if (!all_written(states, bytes)) change_states(states, p, bytes, access, in(here.shared));
     mark_all(space, p, bytes, access, here.block_began << 24);
   } else if (program_data.holds(p) && !is_constant(p)) {
     if (access == Access::read && is_built_in(p)) return;
     if (!here.statics.holds(p)) touch_static(p);
     auto* states = program_data.state(p);
-    if (!all_written(states, bytes)) change_states(states, p, bytes, access, [](std::uintptr_t at) { return here.statics.holds(at); });
+    if (!all_written(states, bytes)) change_states(states, p, bytes, access, in(here.statics));
     mark_all(program_data, p, bytes, access, here.block_began << 24);
   } else if (access != Access::read || !(here.arguments.holds(p) || is_constant(p))) {
     refuse(p, bytes, access);
@@ -206,7 +211,7 @@ void forget_shared() {
 void host_access(std::uintptr_t p, std::size_t bytes, Access access) {
   if (device_of(p) >= 0) fail("the host %s device memory: %s", verb(access), describe(p).c_str());
   if (!pinned_range().holds(p)) fail("the host %s a kernel's shared memory", verb(access));
-  if (!is_live(p, bytes)) fail("the host %s %zu bytes, of them %s", verb(access), bytes, describe(is_live(p, 1) ? p + bytes - 1 : p).c_str());
+  if (!is_live(p, bytes)) fail("the host %s %zu bytes, of them %s", verb(access), bytes, describe_dead(p, bytes).c_str());
   pinned_access(p, bytes, access != Access::read);
 }
 

@@ -56,7 +56,12 @@ inline bool is_usual(std::uintptr_t p, std::size_t bytes, Access access) {
     case 2: return p % 2 == 0 && same(std::uint16_t()) && mark(1, 3u << (p & 3));
     case 4: return p % 4 == 0 && same(std::uint32_t()) && mark(1, 15);
     case 8: return p % 4 == 0 && same(std::uint64_t()) && mark(2, 15);
-    case 16: return p % 4 == 0 && same(std::uint64_t()) && (states += 8, same(std::uint64_t())) && mark(4, 15);
+    case 16: case 32: {
+      if (p % 4) return false;
+      for (std::size_t i = 0; i < bytes; i += 8, states += 8)
+        if (!same(std::uint64_t())) return false;
+      return mark(static_cast<int>(bytes / 4), 15);
+    }
     default: return false;
   }
 }

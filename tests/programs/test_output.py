@@ -10,8 +10,8 @@ from program import DEBUG, ProgramTest, main, metrics, read_safetensors, text
 
 OPTIONS = {
     'train_gpt': '--config --data --tokeniser --steps --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every --out --resume '
-                 '--stop-at --seed --threads --precision --quiet --help',
-    'generate': '--model --prompt --tokens --temperature --top-k --top-p --seed --greedy --help',
+                 '--stop-at --seed --threads --device --capture --tune --precision --quiet --help',
+    'generate': '--model --prompt --tokens --temperature --top-k --top-p --seed --greedy --device --help',
     'iris': '--data --help',
 }
 

@@ -7,27 +7,67 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
+// Two types of 16 bits. Each says once how floats are narrowed to its bits and widened again, for one number (F is float
+// and U std::uint32_t) or for a register of them: so packs are rounded as numbers are, to the bit. Both round to nearest,
+// ties to even. NaN stays NaN: it is made quiet, so that no carry can turn it into a number.
+
 /// bfloat16: the top half of a float, with all of its range and 8 bits of its precision.
 struct bf16 {
   std::uint16_t bits = 0;
 
-  bf16() = default;
-  /// Rounds to nearest, ties to even. NaN stays NaN: it is made quiet, so that no carry can turn it into a number.
-  TRICYCLE_HD constexpr explicit(false) bf16(float x) {
-    auto u = __builtin_bit_cast(std::uint32_t, x);
-    bool nan = (u & 0x7fffffffu) > 0x7f800000u;
-    bits = static_cast<std::uint16_t>((nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+  template <class U, class F>
+  TRICYCLE_HD static constexpr U narrow(F x) {
+    U u = __builtin_bit_cast(U, x);
+    auto nan = (u & 0x7fffffffu) > 0x7f800000u;
+    return (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
   }
-  TRICYCLE_HD constexpr explicit(false) operator float() const { return __builtin_bit_cast(float, std::uint32_t{bits} << 16); }
+  template <class F, class U> TRICYCLE_HD static constexpr F widen(U u) { return __builtin_bit_cast(F, u << 16); }
+
+  bf16() = default;
+  TRICYCLE_HD constexpr explicit(false) bf16(float x) : bits(static_cast<std::uint16_t>(narrow<std::uint32_t>(x))) {}
+  TRICYCLE_HD constexpr explicit(false) operator float() const { return widen<float>(std::uint32_t{bits}); }
 };
+
+/// IEEE 754's binary16: 11 bits of precision, but nothing beyond 65504 (what rounds to more is infinite), and fewer bits
+/// below 2^-14, down to steps of 2^-24.
+struct half {
+  std::uint16_t bits = 0;
+
+  // Below 2^-14 an addition of floats does the rounding. Its result is neither a float's own denormal nor infinite, so it does
+  // not matter whether the processor drops denormals, nor what -ffast-math takes for granted.
+  template <class U, class F>
+  TRICYCLE_HD static constexpr U narrow(F x) {
+    U u = __builtin_bit_cast(U, x), size = u & 0x7fffffffu;
+    auto small = size < 0x38800000u, large = size >= 0x47800000u, nan = size > 0x7f800000u;       // < 2^-14, >= 2^16
+    U near_0 = small ? size : U{};
+    U steps = __builtin_bit_cast(U, __builtin_bit_cast(F, near_0) + 0.5f) - 0x3f000000u;         // floats at 0.5 are 2^-24 apart
+    U number = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;                          // may carry into infinity
+    U beyond = nan ? 0x7e00u | ((size >> 13) & 0x3ffu) : U{} + 0x7c00u;
+    return ((u >> 16) & 0x8000u) | (small ? steps : large ? beyond : number);
+  }
+  template <class F, class U>
+  TRICYCLE_HD static constexpr F widen(U u) {
+    U size = (u & 0x7fffu) << 13;
+    U steps = __builtin_bit_cast(U, __builtin_bit_cast(F, size + 0x38800000u) - 0x1p-14f);         // 2^-14 more, less 2^-14
+    U number = size + (size < 0x0f800000u ? U{} + 0x38000000u : U{} + 0x70000000u);                // or infinite, or NaN
+    return __builtin_bit_cast(F, ((u & 0x8000u) << 16) | (size < 0x00800000u ? steps : number));
+  }
+
+  half() = default;
+  TRICYCLE_HD constexpr explicit(false) half(float x) : bits(static_cast<std::uint16_t>(narrow<std::uint32_t>(x))) {}
+  TRICYCLE_HD constexpr explicit(false) operator float() const { return widen<float>(std::uint32_t{bits}); }
+};
+
+/// The floating types of 16 bits.
+template <class T> concept Short = std::same_as<T, bf16> || std::same_as<T, half>;
 
 /// Sums and formulas on T are done in compute<T>: never in 16 bits.
 template <class T> struct ComputeOf { using type = T; };
-template <> struct ComputeOf<bf16> { using type = float; };
+template <Short T> struct ComputeOf<T> { using type = float; };
 template <class T> using compute = typename ComputeOf<T>::type;
 
 /// The element types that have gradients.
-template <class T> concept Floating = std::floating_point<T> || std::same_as<T, bf16>;
+template <class T> concept Floating = std::floating_point<T> || Short<T>;
 template <class T> concept Element = Floating<T> || std::integral<T>;
 
 /// x as a T, by way of what it is computed in. A floating number becomes a bool as in C: true unless it is 0.
@@ -43,6 +83,7 @@ constexpr const char* dtype_name() {
   if constexpr (std::same_as<T, float>) return "float32";
   else if constexpr (std::same_as<T, double>) return "float64";
   else if constexpr (std::same_as<T, bf16>) return "bfloat16";
+  else if constexpr (std::same_as<T, half>) return "float16";
   else if constexpr (std::same_as<T, bool>) return "bool";
   else if constexpr (sizeof(T) == 1) return std::is_signed_v<T> ? "int8" : "uint8";
   else if constexpr (sizeof(T) == 2) return std::is_signed_v<T> ? "int16" : "uint16";

@@ -63,7 +63,7 @@ void in_pieces(std::size_t bytes, F f) {
 /// Throw what the alarm says, if it was raised; it is then off again.
 inline void check_alarm(const Alarm& said, Context& here) {
   if (!said.raised) return;
-  cudaMemsetAsync(here.alarm, 0, sizeof(Alarm), here.stream);
+  cudaMemsetAsync(&here.alarm->raised, 0, sizeof said.raised, here.stream);
   if (said.limit > 0)
     fail(said.op, ": id ", said.id, " at position ", said.position, " is not below ", said.limit, " (found on ", here.device, " after ", said.step, " updates)");
   fail(said.op, ": the numbers are not finite (found on ", here.device, " after ", said.step, " updates)");

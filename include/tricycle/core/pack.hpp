@@ -237,21 +237,16 @@ template <class T>
 TRICYCLE_HD Pack widen(Vector<Bits<T>> bits) {
   if constexpr (std::same_as<T, float>) return bits;
 #ifndef __CUDA_ARCH__
-  else return __builtin_bit_cast(Pack::Floats, cast_lanes<Vector<std::uint32_t>>(bits) << 16);
+  else return T::template widen<Pack::Floats>(cast_lanes<Vector<std::uint32_t>>(bits));
 #else
   else return Pack::Floats::each([&](int i) { return float(__builtin_bit_cast(T, bits[i])); });
 #endif
 }
 template <class T>
-TRICYCLE_HD Vector<Bits<T>> narrow(Pack x) {             // the same rounding as bf16(float), see there
+TRICYCLE_HD Vector<Bits<T>> narrow(Pack x) {
   if constexpr (std::same_as<T, float>) return x.v;
 #ifndef __CUDA_ARCH__
-  else {
-    auto u = __builtin_bit_cast(Vector<std::uint32_t>, x.v);
-    auto nan = (u & 0x7fffffffu) > 0x7f800000u;
-    auto rounded = (nan ? u | 0x00400000u : u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    return cast_lanes<Vector<std::uint16_t>>(rounded);
-  }
+  else return cast_lanes<Vector<std::uint16_t>>(T::template narrow<Vector<std::uint32_t>>(x.v));
 #else
   else return Vector<std::uint16_t>::each([&](int i) { return __builtin_bit_cast(std::uint16_t, T(x[i])); });
 #endif

@@ -16,11 +16,13 @@ inline namespace TRICYCLE_ABI {
 
 static_assert(std::endian::native == std::endian::little, "safetensors are read and written as they lie in memory");
 
-/// One array of a file; `bytes` belong to the file or to whoever saves it, and need not be aligned for their type.
+/// One array of a file; `bytes` belong to the file or to whoever saves it (or to `owner`, if there is one), and need not be
+/// aligned for their type.
 struct SafeTensor {
   std::string name, dtype;
   Shape shape;
   std::string_view bytes;
+  std::shared_ptr<const void> owner{};
 };
 
 /// The bytes of one number of a dtype as the format names it, or 0 for one that is not known here.
@@ -38,6 +40,7 @@ constexpr const char* safetensors_dtype() {
   if constexpr (std::same_as<T, double>) return "F64";
   else if constexpr (std::same_as<T, float>) return "F32";
   else if constexpr (std::same_as<T, bf16>) return "BF16";
+  else if constexpr (std::same_as<T, half>) return "F16";
   else if constexpr (std::same_as<T, bool>) return "BOOL";
   else if constexpr (sizeof(T) == 1) return std::is_signed_v<T> ? "I8" : "U8";
   else if constexpr (sizeof(T) == 2) return std::is_signed_v<T> ? "I16" : "U16";

@@ -210,7 +210,7 @@ void plain_product(const Block<T, T>& x) {
 template <class T, class C>
 void product(const Block<T, C>& x) {
   if constexpr (std::is_same_v<T, double>) eigen_product(x);
-  else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
+  else if constexpr (std::is_same_v<compute<T>, float>) {
     if (x.few_rows()) thin_product(x);
     else packed_product(x);
   } else plain_product(x);
@@ -255,7 +255,7 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
   }
 
   // Some 16 tasks, but none too small. Each block packs what it must, so what has to be packed is cut first: the columns of
-  // a B that lies column by column; but the rows of bf16, whose A costs more to pack than B.
+  // a B that lies column by column; but the rows of 16-bit types, whose A costs more to pack than B.
   const bool thin = x.few_rows();
   const double volume = double(batches) * double(x.m) * double(x.n) * double(x.k), least = thin ? 1 << 16 : 1 << 19, most = 1 << 26;
   const double target = (std::min)((std::max)(volume / 16, least), most);
@@ -265,7 +265,7 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
   auto width = [&] { return split(x.n, columns); };
   auto work = [&] { return double(height()) * double(width()) * double(x.k); };
   while (work() > target) {
-    bool wider = std::is_same_v<T, bf16> ? width() >= 4 * height() : x.sb.column != 1 || 2 * width() >= height();
+    bool wider = Short<T> ? width() >= 4 * height() : x.sb.column != 1 || 2 * width() >= height();
     if (width() >= narrowest && (thin || wider || height() < 8 * micro::tallest)) columns *= 2;
     else if (height() >= 8 * micro::tallest) rows *= 2;
     else break;
@@ -286,10 +286,11 @@ void products(Index batch0, Index batch1, Block<T, C> x) {
 
 }  // namespace detail
 
-/// C = or += A B for a batch of matrices, in at least float; bf16 is rounded once, at the end. No element of C may lie in A
+/// C = or += A B for a batch of matrices, in at least float; 16-bit types are rounded once, at the end, or not at all where
+/// C is of floats. No element of C may lie in A
 /// or B, nor be another's. Throws on a GPU for integers, which cuBLASLt does not multiply.
-template <class T>
-void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
+template <class T, class C>
+void gemm(Device device, const Gemm& g, const T* a, const T* b, C* c) {
 #ifdef TRICYCLE_CUDA
   if (!device.is_cpu()) {
     if constexpr (Floating<T>) return detail::gemm_on_gpu(device, g, a, b, c);
@@ -298,7 +299,7 @@ void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
 #else
   check(device.is_cpu(), "gemm: ", device, " was asked for, but this program was built for the CPU alone");
 #endif
-  detail::products<T, T>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
+  detail::products<T, C>(g.batch0, g.batch1, {g.m, g.n, g.k, a, b, c, g.a, g.b, g.c, g.accumulate});
 }
 
 }  // namespace kernel

@@ -22,10 +22,22 @@ struct Gemm {
   bool accumulate = false;
 };
 
+/// What a product does besides: D (m, n) is added `bias` (n); `before` (like D) keeps it from before GELU, and D becomes GELU
+/// of it; D is multiplied by the derivative of GELU at `gelu_back` (like D); `column_sums` (n) becomes the sums of B's columns.
+/// GELU is the tanh form. cuBLASLt can do `bias` and GELU together, but each of the others alone.
+struct Epilogue {
+  const void* bias = nullptr;
+  void* before = nullptr;
+  bool gelu = false;
+  const void* gelu_back = nullptr;
+  void* column_sums = nullptr;
+};
+
 }  // namespace kernel
 
 #ifdef TRICYCLE_CUDA
 namespace gpu {
+using kernel::Epilogue;
 
 /// Throw unless cuBLASLt did what it was asked.
 template <class... What>
@@ -118,6 +130,18 @@ class Product {
     layout(d_.handle, cuda_type<C>(), d, batch);
   }
 
+  void finish(const Epilogue& e, Index row) {
+    auto kind = e.column_sums ? CUBLASLT_EPILOGUE_BGRADA : e.gelu_back ? CUBLASLT_EPILOGUE_DGELU : !e.gelu ? (e.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT)
+                : e.before ? (e.bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX) : e.bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, kind);
+    if (e.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, e.bias);
+    if (e.column_sums) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, e.column_sums);
+    if (const void* aux = e.gelu_back ? e.gelu_back : e.before) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{row});
+    }
+  }
+
   /// All but the strides of batches, as text: what a choice of algorithm is kept under.
   static std::string key(const Matrix& a, const Matrix& b, const Matrix& d, Index batch, bool accumulate) {
     std::string text = std::string(dtype_name<T>()) + (std::same_as<T, C> ? "" : std::string(" to ") + dtype_name<C>());
@@ -140,8 +164,8 @@ class Product {
     aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, d), aligned(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, d);
     std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<std::size_t>(most));
     int n = 0;
-    check(cublasLtMatmulAlgoGetHeuristic(handle_, product_.handle, b_.handle, a_.handle, d_.handle, d_.handle, preference.handle, most, found.data(), &n), "product of ", key);
-    tricycle::check(n > 0, "cublasLt: no algorithm for the product of ", key);
+    auto status = cublasLtMatmulAlgoGetHeuristic(handle_, product_.handle, b_.handle, a_.handle, d_.handle, d_.handle, preference.handle, most, found.data(), &n);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "product of ", key);
     found.resize(static_cast<std::size_t>(n));
     return found;
   }
@@ -200,17 +224,20 @@ int fastest(Product<T, C>& product, const std::vector<cublasLtMatmulHeuristicRes
 
 }  // namespace detail
 
-/// D = or += A B, for a batch of matrices.   (m, k), (k, n) -> (m, n)
+/// D = or += A B, for a batch of matrices. False, with nothing done, when cuBLASLt has no algorithm for it.
+///   (m, k), (k, n) -> (m, n)
 template <class T, class C>
-void multiply(Device device, const Matrix& a, const T* at_a, const Matrix& b, const T* at_b, const Matrix& d, C* at_d, Index batch, bool accumulate) {
+bool multiply(Device device, const Matrix& a, const T* at_a, const Matrix& b, const T* at_b, const Matrix& d, C* at_d, Index batch, bool accumulate, const Epilogue& epilogue = {}) {
   Context& here = context(device);
   Use on(device);
   auto& blas = detail::Blas::of(device);
   detail::Product<T, C> product(a, b, d, batch);
   product.use(blas);
+  product.finish(epilogue, d.stride);
   constexpr int most = 8;
   const std::string key = product.key(a, b, d, batch, accumulate);
   auto candidates = product.candidates(key, product_options().tuned || !product_choices().empty() ? most : 1, at_a, at_b, at_d);
+  if (candidates.empty()) return false;
   std::size_t choice = 0;
   if (auto known = product_choices().find(key); known != product_choices().end()) choice = static_cast<std::size_t>(known->second);
   else if (product_options().tuned && !here.capture && candidates.size() > 1) {
@@ -218,11 +245,14 @@ void multiply(Device device, const Matrix& a, const T* at_a, const Matrix& b, co
     choice = static_cast<std::size_t>(product_choices()[key] = fastest(product, candidates, key, at_a, at_b, copy.data(), blas, here.stream));
   }
   product.run(candidates[choice < candidates.size() ? choice : 0].algo, key, at_a, at_b, at_d, accumulate, blas, here.stream);
+  return true;
 }
 
 }  // namespace gpu
+#endif
 
 namespace kernel {
+#ifdef TRICYCLE_CUDA
 namespace detail {
 
 /// The matrices of one operand as cuBLASLt can read them: in place where numbers of a row, or of a column, lie side by side.
@@ -255,23 +285,23 @@ class GpuOperand {
 };
 
 /// c = or += x, read by strides of its own. c's axes are walked from the longest stride to the shortest.
-template <class T>
-void place(Device device, const Gemm& g, Strides from, const T* x, T* c) {
+template <class C>
+void place(Device device, const Gemm& g, Strides from, const C* x, C* c) {
   struct Axis { Index extent, to, from; };
   std::array<Axis, 4> axes{{{g.batch0, g.c.batch0, from.batch0}, {g.batch1, g.c.batch1, from.batch1}, {g.m, g.c.row, from.row}, {g.n, g.c.column, from.column}}};
   std::stable_sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.extent == 1 ? b.extent != 1 : b.extent != 1 && a.to > b.to; });
   Shape shape;
   Strides8 to{}, at{};
   for (std::size_t i = 0; i < 4; ++i) shape.push_back(axes[i].extent), to[i] = axes[i].to, at[i] = axes[i].from;
-  map(device, Walk<2>(shape, {to, at}), Same{}, Gather<T>{c, g.accumulate}, x);
+  map(device, Walk<2>(shape, {to, at}), Same{}, Gather<C>{c, g.accumulate}, x);
 }
 
-template <class T>
-void gemm_on_gpu(Device device, Gemm g, const T* a, const T* b, T* c) {
+template <class T, class C>
+void gemm_on_gpu(Device device, Gemm g, const T* a, const T* b, C* c) {
   if (g.batch0 == 0 || g.batch1 == 0 || g.m == 0 || g.n == 0) return;
   if (g.k == 0) {
-    gpu::Scratch<T> zero(1, device);
-    gpu::check(cudaMemsetAsync(zero.data(), 0, sizeof(T), gpu::stream(device)), "cudaMemset");
+    gpu::Scratch<C> zero(1, device);
+    gpu::check(cudaMemsetAsync(zero.data(), 0, sizeof(C), gpu::stream(device)), "cudaMemset");
     if (!g.accumulate) place(device, g, {}, zero.data(), c);
     return;
   }
@@ -281,24 +311,43 @@ void gemm_on_gpu(Device device, Gemm g, const T* a, const T* b, T* c) {
     for (Strides* s : {&g.a, &g.b, &g.c}) std::swap(s->batch0, s->batch1);
   }
   using Operand = GpuOperand<T>;
+  auto multiply = [&](const Operand& x, const Operand& y, const gpu::Matrix& z, C* at, Index i, bool add) {
+    bool done = gpu::multiply(device, x.matrix(), x.at(i), y.matrix(), y.at(i), z, at, g.batch1, add);
+    check(done, "gemm: cublasLt has no algorithm for a product of ", dtype_name<T>(), " (", g.m, ", ", g.k, ") and (", g.k, ", ", g.n, ")");
+  };
   if (!Operand::is_readable(g.m, g.n, g.c.row, g.c.column) && Operand::is_readable(g.n, g.m, g.c.column, g.c.row)) {   // C by columns: Cᵀ = Bᵀ Aᵀ
     auto turned = [](Strides s) { return Strides{s.batch0, s.batch1, s.column, s.row}; };
     return gemm_on_gpu(device, {g.batch0, g.batch1, g.n, g.m, g.k, turned(g.b), turned(g.a), turned(g.c), g.accumulate}, b, a, c);
   }
   Operand x(device, g.batch0, g.batch1, g.m, g.k, g.a, a), y(device, g.batch0, g.batch1, g.k, g.n, g.b, b);
   if (!Operand::is_readable(g.m, g.n, g.c.row, g.c.column)) {
-    gpu::Scratch<T> product(g.batch0 * g.batch1 * g.m * g.n, device);
+    gpu::Scratch<C> product(g.batch0 * g.batch1 * g.m * g.n, device);
     Strides own{g.batch1 * g.m * g.n, g.m * g.n, g.n, 1};
     for (Index i = 0; i < g.batch0; ++i)
-      gpu::multiply(device, x.matrix(), x.at(i), y.matrix(), y.at(i), gpu::Matrix{g.m, g.n, g.n, false, own.batch1}, product.data() + i * own.batch0, g.batch1, false);
+      multiply(x, y, {g.m, g.n, g.n, false, own.batch1}, product.data() + i * own.batch0, i, false);
     return place(device, g, own, product.data(), c);
   }
   gpu::Matrix z{g.m, g.n, g.m > 1 ? g.c.row : g.n, false, g.c.batch1};
-  for (Index i = 0; i < g.batch0; ++i) gpu::multiply(device, x.matrix(), x.at(i), y.matrix(), y.at(i), z, c + i * g.c.batch0, g.batch1, g.accumulate);
+  for (Index i = 0; i < g.batch0; ++i) multiply(x, y, z, c + i * g.c.batch0, i, g.accumulate);
 }
 
 }  // namespace detail
-}  // namespace kernel
 #endif
+
+/// C = or += A B with more in the same go, where a GPU's library can; false, with nothing done, where it cannot.
+template <class T>
+bool gemm_with_epilogue([[maybe_unused]] Device device, [[maybe_unused]] const Gemm& g, [[maybe_unused]] const T* a, [[maybe_unused]] const T* b, [[maybe_unused]] T* c,
+                        [[maybe_unused]] const Epilogue& epilogue) {
+#ifdef TRICYCLE_CUDA
+  if (device.is_cpu() || g.m == 0 || g.n == 0 || g.k == 0) return false;
+  if ((epilogue.before || epilogue.gelu_back) && g.c.row % 8 != 0) return false;      // cuBLASLt's demand of what goes into GELU
+  detail::GpuOperand<T> x(device, 1, 1, g.m, g.k, g.a, a), y(device, 1, 1, g.k, g.n, g.b, b);
+  return gpu::multiply(device, x.matrix(), x.at(0), y.matrix(), y.at(0), gpu::Matrix{g.m, g.n, g.c.row, false, 0}, c, 1, g.accumulate, epilogue);
+#else
+  return false;
+#endif
+}
+
+}  // namespace kernel
 }
 }  // namespace tricycle

@@ -6,7 +6,7 @@
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
-#include "tricycle/core/dtype.hpp"
+#include "tricycle/core/pack.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -49,11 +49,12 @@ V load(const float* from) {
   std::memcpy(&x, from, sizeof x);
   return x;
 }
-template <class V = Wide>
-V load(const bf16* from) {
+template <class V = Wide, Short T>
+V load(const T* from) {
   typename VectorOf<std::uint16_t, sizeof(V) / 2>::type x;
   std::memcpy(&x, from, sizeof x);
-  return (V)(__builtin_convertvector(x, typename VectorOf<std::uint32_t, sizeof(V)>::type) << 16);
+  if constexpr (on_device) return V{};      // nvcc reads this for the device too, which knows no vectors; nothing there calls it
+  else return T::template widen<V>(__builtin_convertvector(x, typename VectorOf<std::uint32_t, sizeof(V)>::type));
 }
 
 /// The first `count` floats at `from`, then zeros: never a byte more is read.

@@ -86,7 +86,12 @@ struct MLPBlock : Layer<MLPBlock> {
   explicit MLPBlock(const MLPConfig& c)
       : in(c.embedding_dim, c.expansion * c.embedding_dim, {c.bias, c.initialiser}),
         out(c.expansion * c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}), dropout(c.dropout) {}
-  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return dropout(out(gelu(in(x)))); }
+  template <Floating T>
+  Tensor<T> operator()(const Tensor<T>& x) const {
+    if (!in.bias) return dropout(mlp<T>(x, in.weights.as<T>(), nullptr, out.weights.as<T>(), nullptr));
+    auto b_1 = in.bias->as<T>(), b_2 = out.bias->as<T>();
+    return dropout(mlp(x, in.weights.as<T>(), &b_1, out.weights.as<T>(), &b_2));
+  }
   static void parts(auto& self, auto&& part) { part("in", self.in), part("out", self.out), part("dropout", self.dropout); }
 };
 
@@ -99,9 +104,15 @@ struct GPT2TransformerBlock : Layer<GPT2TransformerBlock> {
   GPT2TransformerBlock(const AttentionConfig& a, const MLPConfig& m)
       : norm_1(a.embedding_dim, a.bias), norm_2(a.embedding_dim, a.bias), attention(a), mlp(m) {}
   template <Floating T>
-  Tensor<T> operator()(Tensor<T> x, KeyValueCache<T>* cache = nullptr) const {
-    x = x + attention(norm_1(x), cache);
-    return x + mlp(norm_2(x));
+  void operator()(Residual<T>& stream, KeyValueCache<T>* cache = nullptr) const {
+    stream.added = attention(norm_1(stream), cache);
+    stream.added = mlp(norm_2(stream));
+  }
+  template <Floating T>
+  Tensor<T> operator()(const Tensor<T>& x) const {
+    Residual<T> stream{x};
+    (*this)(stream);
+    return stream.x + *stream.added;
   }
   static void parts(auto& self, auto&& part) {
     part("norm_1", self.norm_1), part("attention", self.attention), part("norm_2", self.norm_2), part("mlp", self.mlp);

@@ -2,6 +2,7 @@
 #pragma once
 #include "tricycle/nn/blocks.hpp"
 #include "tricycle/nn/loss.hpp"
+#include "tricycle/op/classify.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -14,7 +15,7 @@ struct GPTConfig {
 };
 
 /// A language model: for every token, how likely each token of the vocabulary is to come next. Activations are held as T
-/// (float, double or bf16), parameters and their gradients in full precision.
+/// (float, double, bf16 or half), parameters and their gradients in full precision.
 ///   ids (batch, tokens) -> logits (batch, tokens, vocab_size)
 /// Weights begin as GPT-2's: normal with a deviation of 0.02, those that write into the residual stream / √(2 n_layers).
 template <Floating T = float>
@@ -49,21 +50,29 @@ struct GPT : Layer<GPT<T>> {
 
   /// With a cache, `ids` follow those that it has seen. Throws for ids outside the vocabulary and too many tokens.
   Tensor<T> operator()(const Tensor<int>& ids, Cache* cache = nullptr) const {
+    auto x = hidden(ids, cache);
+    return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
+  }
+
+  /// The mean surprise at the targets, which are the inputs one token on. Logits are not held as a whole.   (batch, tokens) twice -> ()
+  Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const {
+    if (head && head->bias) return CrossEntropy()(targets, (*this)(inputs));
+    return classify(targets, hidden(inputs), (head ? head->weights : token_embedding.weights).template as<T>(), !head);
+  }
+
+  /// What the head sees of each token.   (batch, tokens) -> (batch, tokens, n)
+  Tensor<T> hidden(const Tensor<int>& ids, Cache* cache = nullptr) const {
     check(ids.rank() == 2, "gpt: ids of shape ", ids.shape(), " are not (batch, tokens)");
     Index seen = cache ? cache->front().length() : 0, t = ids.shape()[1];
     check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
     using R = compute<T>;                                // the sum of embeddings is made before it is rounded
     auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t), 1, {.device = ids.device()});
-    Tensor<T> x = dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)));
-    for (std::size_t i = 0; i < blocks.size(); ++i) x = blocks[i](x, cache ? &(*cache)[i] : nullptr);
-    x = norm(x);
-    return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
+    Residual<T> stream{dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)))};
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i](stream, cache ? &(*cache)[i] : nullptr);
+    return norm(stream);
   }
 
   Device device() const { return token_embedding.weights.device(); }
-
-  /// The mean surprise at the targets, which are the inputs one token on.   (batch, tokens) twice -> ()
-  Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const { return CrossEntropy()(targets, (*this)(inputs)); }
 
   static void parts(auto& self, auto&& part) {
     part("token_embedding", self.token_embedding), part("position_embedding", self.position_embedding), part("dropout", self.dropout);

@@ -3,9 +3,11 @@
 #include <tuple>
 #include "tricycle/nn/initialisers.hpp"
 #include "tricycle/nn/layer.hpp"
+#include "tricycle/op/dense.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/norm.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -25,10 +27,18 @@ struct Dense : Layer<Dense> {
   }
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
-    auto y = einsum<"...i,io->...o">(x, weights.as<T>());
-    return bias ? y + bias->as<T>() : y;
+    if (!bias) return dense(x, weights.as<T>());
+    auto shift = bias->as<T>();
+    return dense(x, weights.as<T>(), &shift);
   }
   static void parts(auto& self, auto&& part) { part("weights", self.weights), part("bias", self.bias); }
+};
+
+/// What flows past a transformer's layers: x, and what the last of them has yet to add to it.
+template <Floating T>
+struct Residual {
+  Tensor<T> x;
+  std::optional<Tensor<T>> added{};
 };
 
 /// Every row with mean 0 and population variance 1, times gamma, plus beta unless told otherwise.   (..., n) -> (..., n)
@@ -43,6 +53,14 @@ struct LayerNorm : Layer<LayerNorm> {
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
     return beta ? layer_norm(x, gamma.as<T>(), beta->as<T>(), eps) : layer_norm(x, gamma.as<T>(), eps);
+  }
+  /// Of the sum, which becomes the stream's x.
+  template <Floating T>
+  Tensor<T> operator()(Residual<T>& stream) const {
+    if (!stream.added) return (*this)(stream.x);
+    auto [sum, y] = beta ? add_layer_norm(stream.x, *stream.added, gamma.as<T>(), beta->as<T>(), eps) : add_layer_norm(stream.x, *stream.added, gamma.as<T>(), eps);
+    stream = {sum};
+    return y;
   }
   static void parts(auto& self, auto&& part) { part("gamma", self.gamma), part("beta", self.beta); }
 };

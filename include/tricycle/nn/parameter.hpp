@@ -24,22 +24,23 @@ class Parameter {
   Index size() const { return shape().size(); }
   Device device() const { return visit([](auto& x) { return x.device(); }); }
 
-  /// The numbers as T, for a layer that computes in T. A cast is kept until the numbers change; gradients come back in
+  /// The numbers as T, for a layer that computes in T. A cast to 16 bits is kept until the numbers change; gradients come back in
   /// the master's own precision. Safe to call from several threads at once under NoGrad.
   template <Floating T>
   Tensor<T> as() const {
     return visit([&]<class M>(const Tensor<M>& master) -> Tensor<T> {
       if constexpr (std::same_as<T, M>) return master;
-      else if constexpr (!std::same_as<T, bf16>) return cast<T>(master);
+      else if constexpr (!Short<T>) return cast<T>(master);
       else {
         std::lock_guard lock(cast_->mutex);
-        if (!cast_->numbers || cast_->version != master.version() || cast_->replays != replays()) {
+        auto* numbers = std::get_if<Tensor<T>>(&cast_->numbers);
+        if (!numbers || cast_->version != master.version() || cast_->replays != replays()) {
           NoGrad guard;
-          cast_->numbers = cast<bf16>(master);
+          numbers = &cast_->numbers.template emplace<Tensor<T>>(cast<T>(master));
           cast_->version = master.version();
           cast_->replays = replays();
         }
-        return record("cast", *cast_->numbers, {{master, detail::cast_back<bf16, M>()}});
+        return record("cast", *numbers, {{master, detail::cast_back<T, M>()}});
       }
     });
   }
@@ -60,7 +61,7 @@ class Parameter {
   template <Floating T>
   void assign(const Tensor<T>& numbers) {
     check(numbers.shape() == shape(), "parameter: shape ", numbers.shape(), " does not fit into ", shape());
-    visit([&]<class M>(Tensor<M>& master) { detail::convert_into(numbers, Gather<M>{master.mutable_data(), false}); });
+    visit([&]<class M>(Tensor<M>& master) { detail::convert_into(numbers.detach().to(master.device()), Gather<M>{master.mutable_data(), false}); });
   }
 
  private:
@@ -73,7 +74,7 @@ class Parameter {
   }
   struct Cast {
     std::mutex mutex;
-    std::optional<Tensor<bf16>> numbers;
+    std::variant<std::monostate, Tensor<bf16>, Tensor<half>> numbers;   // in the type that was asked for last
     std::uint64_t version = 0, replays = 0;              // of the master when it was cast
   };
   void require_grad() { visit([](auto& x) { x.require_grad(); }); }

@@ -75,6 +75,7 @@ void binary_backward(F f, const Tensor<T>& grad, const Tensor<T>& a, const Tenso
 /// y = f(a, b), element by element, broadcast as NumPy does.   da = grad ∂f/∂a, db = grad ∂f/∂b
 template <class Op, Floating T>
 Tensor<T> binary(Op op, const Tensor<T>& a, const Tensor<T>& b) {
+  check_together(Op::name, "the left operand is", a, "the right one", b);
   Tensor<T> y(broadcast(Op::name, a.shape(), b.shape()), a.device());
   broadcast_map(y.shape(), Forward<Op>{op}, Gather<T>{y.mutable_data(), false}, a, b);
   if constexpr (Op::saves == Saves::nothing)
@@ -89,6 +90,7 @@ Tensor<T> binary(Op op, const Tensor<T>& a, const Tensor<T>& b) {
 
 template <class F, Element T>
 Tensor<bool> compare(const char* name, F f, const Tensor<T>& a, const Tensor<T>& b) {
+  check_together(name, "the left operand is", a, "the right one", b);
   Tensor<bool> y(broadcast(name, a.shape(), b.shape()), a.device());
   broadcast_map(y.shape(), f, Gather<bool>{y.mutable_data(), false}, a, b);
   return y;

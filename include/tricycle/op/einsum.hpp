@@ -146,6 +146,7 @@ class Einsum {
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& a, const Tensor<T>& b) const {
     check(subscript_.operands == 2, subscript_, ": two tensors were given for one operand");
+    check(a.device() == b.device(), subscript_, ": the left operand is on ", a.device(), ", but the right one on ", b.device());
     using namespace detail;
     Labels in_a = labels(0, a.shape()), in_b = labels(1, b.shape());
     Labels out = subscript_.out.expanded(subscript_.out.count - 1 + (std::max)(ellipsis(0, a.shape()), ellipsis(1, b.shape())));

@@ -98,7 +98,7 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
     parts.emplace_back(shape, x.device());
     detail::move(x.device(), shape, kernel::contiguous(shape), Gather<T>{parts.back().mutable_data(), false}, own, x.data() + i * step);
   }
-  return record_several("split", std::move(parts), x, [=](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> dx) {
+  return record_several("split", std::move(parts), std::tie(x), [=](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> dx) {
     Gather<T> to = dx.gather();
     for (std::size_t i = 0; i < grads.size(); ++i) {     // a part that no gradient came to is 0
       if (!grads[i] && to.add) continue;
@@ -113,6 +113,7 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
 /// Tensors one after the other along an axis.   (..., a, ...), (..., b, ...) -> (..., a + b, ...)
 template <Floating T>
 Tensor<T> concatenate(const Tensor<T>& a, const Tensor<T>& b, int axis = 0) {
+  check_together("concatenate", "the first is", a, "the second", b);
   axis = a.shape().axis(axis);
   check(a.rank() == b.rank() && a.shape().with(axis, 0) == b.shape().with(axis, 0),
         "concatenate: shapes ", a.shape(), " and ", b.shape(), " differ elsewhere than on axis ", axis);

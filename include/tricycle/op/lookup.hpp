@@ -83,6 +83,7 @@ struct CrossEntropyBackward {
 ///   dweights[id] = the sum of grad over the places where id stands
 template <std::integral Id, Floating T>
 Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
+  check_together("embed", "ids are", ids, "weights", weights);
   check(weights.rank() == 2, "embed: weights of shape ", weights.shape(), " are not a table");
   Index vocabulary = weights.shape()[0], n = weights.shape()[1], count = ids.size();
   detail::check_ids("embed", ids, vocabulary);
@@ -106,6 +107,7 @@ Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
 template <std::integral Id, Floating T>
 Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logits) {
   using R = compute<T>;
+  check_together("cross_entropy", "labels are", truth, "logits", logits);
   auto [count, n] = detail::row_counts("cross_entropy", logits);
   check(truth.shape() == logits.shape().slice(0, logits.rank() - 1), "cross_entropy: labels of shape ", truth.shape(), " for logits of shape ", logits.shape());
   detail::check_ids("cross_entropy", truth, n);

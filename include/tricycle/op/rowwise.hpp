@@ -130,89 +130,6 @@ struct CausalSoftmax : Rowwise<CausalSoftmax> {
   }
 };
 
-/// Mean 0 and variance 1, then stretched and shifted: layer normalisation (Ba et al., arXiv:1607.06450).
-///   n  = (x - mean x) r             r = 1 / sqrt(var x + eps)
-///   y  = n gamma + beta
-///   dx = r (g - mean g - n mean(g n))             g = grad gamma
-struct Normalise {
-  double eps = 1e-5;
-
-  template <class R> struct Moments { R mean, r; };
-  TRICYCLE_HD auto moments(auto row, auto x) const {
-    auto sum = row.sum([&](auto i) { return x[i]; });
-    using R = decltype(sum);
-    R n = static_cast<R>(row.n), mean = sum / n;
-    R variance = row.sum([&](auto i) { return (x[i] - mean) * (x[i] - mean); }) / n;
-    return Moments<R>{mean, 1 / math::sqrt(variance + R(eps))};
-  }
-  TRICYCLE_HD static auto normal(auto m, auto x) { return (x - m.mean) * m.r; }
-  TRICYCLE_HD static void df(auto row, auto m, auto x, auto g, auto dx) {
-    auto sum = row.sum([&](auto i) { return g(i); });
-    auto inner = row.sum([&](auto i) { return g(i) * normal(m, x[i]); });
-    using R = decltype(sum);
-    R n = static_cast<R>(row.n), mean_g = sum / n, mean_gn = inner / n;
-    row.each([&](auto i) { dx[i] = (g(i) - mean_g - normal(m, x[i]) * mean_gn) * m.r; });
-  }
-};
-
-namespace detail {
-
-template <class T>
-struct NormRows {
-  static constexpr bool wide = std::same_as<compute<T>, float>;
-  using M = Normalise::Moments<compute<T>>;
-  Normalise op; const T *x, *gamma, *beta; T* y; M* moments;    // beta: null where there is none
-  template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Index at = row.index * row.n;
-    Row<const T> in{x + at}, stretch{gamma}, shift{beta};
-    Row<T> out{y + at};
-    auto m = op.moments(row, in);
-    row.once([&] { moments[row.index] = m; });
-    if (beta) row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i] + shift[i]; });
-    else row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i]; });
-  }
-};
-template <class T>
-struct NormRowsBack {
-  static constexpr bool wide = std::same_as<compute<T>, float>;
-  const T *x, *gamma, *grad; const Normalise::Moments<compute<T>>* moments; Gather<T> dx;
-  template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Index at = row.index * row.n;
-    Row<const T> in{x + at}, stretch{gamma}, g{grad + at};
-    Normalise::df(row, moments[row.index], in, [&](auto i) { return g[i] * stretch[i]; }, Gather<T>{dx.at + at, dx.add});
-  }
-};
-/// What a number of grad adds to the gradient of gamma.
-template <class T>
-struct NormGamma {
-  static constexpr bool wide = std::same_as<compute<T>, float>;
-  Index n; const T *x, *grad; const Normalise::Moments<compute<T>>* moments;
-  TRICYCLE_HD auto operator()(Index row, auto i) const {
-    return Row<const T>{grad + row * n}[i] * Normalise::normal(moments[row], Row<const T>{x + row * n}[i]);
-  }
-};
-
-template <Floating T>
-Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
-  auto [count, n] = row_counts("layer_norm", x);
-  check(gamma.shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
-  check(!beta || beta->shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
-  using M = Normalise::Moments<compute<T>>;
-  Tensor<T> y(x.shape(), x.device());
-  Tensor<compute<T>> moments(Shape{count, 2}, x.device());
-  auto m = [](auto* numbers) { return reinterpret_cast<std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(numbers)>>, const M*, M*>>(numbers); };
-  kernel::rows(x.device(), count, n, NormRows<T>{{eps}, x.data(), gamma.data(), beta ? beta->data() : nullptr, y.mutable_data(), m(moments.mutable_data())});
-  auto back = [=, count = count, n = n, x = Saved<T>(x), gamma = Saved<T>(gamma)](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma, Sink<T> dbeta) {
-    if (dx) kernel::rows(grad.device(), count, n, NormRowsBack<T>{x.data(), gamma.data(), grad.data(), m(moments.data()), dx.gather()});
-    if (dgamma) kernel::columns<compute<T>>(grad.device(), 1, count, n, NormGamma<T>{n, x.data(), grad.data(), m(moments.data())}, dgamma.gather());
-    if (dbeta) unbroadcast(grad, dbeta);
-  };
-  if (beta) return record_joint<T, T, T, T>("layer_norm", y, {x, gamma, *beta}, back);
-  return record_joint<T, T, T>("layer_norm", y, {x, gamma}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma) { back(grad, dx, dgamma, Sink<T>(nullptr)); });
-}
-
-}  // namespace detail
-
 /// softmax over the last axis.   (..., n) -> (..., n)
 template <Floating T> Tensor<T> softmax(const Tensor<T>& x) { return Softmax()(x); }
 
@@ -226,10 +143,6 @@ Tensor<T> causal_softmax(const Tensor<T>& x, double scale = 1) {
   check(scale >= 0, "causal_softmax: a scale of ", scale);
   return CausalSoftmax(x.shape()[-2], scale)(x);
 }
-
-/// Every row of x with mean 0 and variance 1, times gamma, plus beta if there is one.   (..., n), (n), (n) -> (..., n)
-template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::layer_norm(x, gamma, &beta, eps); }
-template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::layer_norm<T>(x, gamma, nullptr, eps); }
 
 }
 }  // namespace tricycle

@@ -15,7 +15,7 @@ struct Nested {
   std::vector<T> numbers;
   Shape shape;
 
-  template <class N> requires std::is_arithmetic_v<N> || std::same_as<N, bf16>
+  template <class N> requires std::is_arithmetic_v<N> || Short<N>
   explicit(false) Nested(N number) : numbers{convert<T>(number)} {}
   Nested(std::initializer_list<Nested> parts) {
     shape.push_back(static_cast<Index>(parts.size()));

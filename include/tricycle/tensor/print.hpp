@@ -197,7 +197,7 @@ class Grid {
 }  // namespace detail::text
 
 /// As NumPy prints an array, and how the tensor was made: Tensor([5. 7. 9.], name=badd). Of more than 1000 numbers the
-/// first and last three along each axis are shown. bf16 is shown as the float that it stands for.
+/// first and last three along each axis are shown. A number of 16 bits is shown as the float that it stands for.
 template <Element T>
 std::string to_string(const Tensor<T>& t) {
   std::string text(detail::text::opening);

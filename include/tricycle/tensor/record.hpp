@@ -201,19 +201,21 @@ Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const
   }, args);
 }
 
-/// For ops with several results of one argument: `back(grads, sink)` gets the gradient of each, empty where none came.
-template <Floating T, class F>
-std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<T>> results, const Tensor<T>& x, F back) {
-  if (!detail::any_wanted({x.node().get()})) return results;
+/// For ops with several results: `back(grads, sink of a, sink of b, …)` gets the gradient of each, empty where none came.
+template <Floating T, Floating... U, class F>
+std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<T>> results, std::tuple<const Tensor<U>&...> args, F back) {
+  auto nodes = std::apply([](auto&... arg) { return std::array<std::shared_ptr<AnyNode>, sizeof...(U)>{arg.node()...}; }, args);
+  if (!recording() || std::none_of(nodes.begin(), nodes.end(), [](auto& node) { return node != nullptr; })) return results;
+  const Device device = results.front().device();
   auto grads = std::make_shared<std::vector<std::optional<Tensor<T>>>>(results.size());
-  auto all = detail::make_node<T>(name, Shape{}, x.device());     // stands for the results together
-  all->args = {x.node()};
+  auto all = detail::make_node<T>(name, Shape{}, device);        // stands for the results together
+  all->args = {nodes.begin(), nodes.end()};
   all->back = [grads, back = std::move(back)](const Tensor<T>&, Sinks sinks) {
-    back(*grads, Sink<T>(sinks[0]));
+    [&]<std::size_t... i>(std::index_sequence<i...>) { back(*grads, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
     std::fill(grads->begin(), grads->end(), std::nullopt);
   };
   for (std::size_t i = 0; i < results.size(); ++i) {
-    auto node = detail::make_node<T>(name, results[i].shape(), x.device());
+    auto node = detail::make_node<T>(name, results[i].shape(), device);
     node->args = {all};
     node->back = [grads, i](const Tensor<T>& grad, Sinks sinks) {
       auto& came = static_cast<Node<T>*>(sinks[0])->grad;         // any will do: it says that something came in this walk

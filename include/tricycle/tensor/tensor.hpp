@@ -80,7 +80,7 @@ class Tensor {
   Tensor to_gpu(int index = 0) const { return to(Device::cuda(index)); }
   Tensor from_gpu() const { return to(Device::cpu); }
 
-  /// Take over the numbers of a tensor of the same shape, on whatever device. Throws when the shape differs.
+  /// Take over the numbers of a tensor of the same shape, from any device. Throws when the shape differs.
   void assign(const Tensor& numbers) {
     check(numbers.shape() == shape_, "assign: shape ", numbers.shape(), " does not fit into ", shape_);
     copy_bytes(mutable_data(), device(), numbers.data(), numbers.device(), static_cast<std::size_t>(size()) * sizeof(T));
@@ -154,6 +154,12 @@ class Tensor {
   Index offset_ = 0;
   std::shared_ptr<Node<T>> node_;                        // null: a constant
 };
+
+/// Throws unless two operands of an op are on one device: "add: a is on cpu, but b on cuda:0".
+template <Element A, Element B>
+void check_together(const char* op, const char* a_name, const Tensor<A>& a, const char* b_name, const Tensor<B>& b) {
+  check(a.device() == b.device(), op, ": ", a_name, " on ", a.device(), ", but ", b_name, " on ", b.device());
+}
 
 /// A tensor that a back_fn needs later: its numbers as they are now, without their history. Throws if they have been
 /// overwritten when they are wanted.

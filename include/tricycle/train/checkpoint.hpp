@@ -11,7 +11,8 @@ namespace detail {
 
 template <Element T>
 SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
-  return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(x.data()), static_cast<std::size_t>(x.size()) * sizeof(T)}};
+  auto here = std::make_shared<const Tensor<T>>(x.detach().from_gpu());
+  return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(here->data()), static_cast<std::size_t>(x.size()) * sizeof(T)}, here};
 }
 
 /// f(numbers) with the type that a file's tensor has. Throws when that is not a floating type.
@@ -25,12 +26,14 @@ void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
   if (entry.dtype == "F32") return as(float{});
   if (entry.dtype == "F64") return as(double{});
   if (entry.dtype == "BF16") return as(bf16{});
-  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64 or BF16 is wanted");
+  if (entry.dtype == "F16") return as(half{});
+  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64, BF16 or F16 is wanted");
 }
 
 }  // namespace detail
 
-/// Every parameter of a model as an entry of a file, under its name behind a prefix. The bytes stay the model's.
+/// Every parameter of a model as an entry of a file, under its name behind a prefix. On the CPU the bytes stay the model's;
+/// from a GPU they are copied, and what a kernel has found wrong is thrown.
 template <class Model>
 std::vector<SafeTensor> model_entries(const Model& model, const std::string& prefix = "") {
   std::vector<SafeTensor> entries;
@@ -87,8 +90,8 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
     std::memcpy(&moments.t, entry.bytes.data(), sizeof moments.t);
     for (++known; const SafeTensor* numbers = file.find(prefix + name + "#" + std::to_string(moments.numbers.size())); ++known)
       detail::with_floating(file, *numbers, [&]<class T>(const Tensor<T>& x) {
-        if constexpr (!std::same_as<T, bf16>) moments.numbers.emplace_back(x);
-        else fail("load: ", file.name(), ": tensor \"", numbers->name, "\" is BF16, where F32 or F64 is wanted");
+        if constexpr (!Short<T>) moments.numbers.emplace_back(x);
+        else fail("load: ", file.name(), ": tensor \"", numbers->name, "\" is ", numbers->dtype, ", where F32 or F64 is wanted");
       });
   }
   auto mine = [&](const SafeTensor& entry) { return entry.name.starts_with(prefix); };

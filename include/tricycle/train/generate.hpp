@@ -59,7 +59,7 @@ std::vector<int> generate(const GPT<T>& model, std::vector<int> ids, const Gener
       read = ids.size() - (context + 1) / 2;
     }
     std::span<const int> fresh(ids.data() + read, ids.size() - read);
-    auto logits = cast<float>(model(to_tensor<int>(fresh, {1, static_cast<Index>(fresh.size())}), &cache));
+    auto logits = cast<float>(model(to_tensor<int>(fresh, {1, static_cast<Index>(fresh.size())}).to(model.device()), &cache)).from_gpu();
     read = ids.size();
     auto vocabulary = static_cast<std::size_t>(model.config.vocab_size);
     ids.push_back(sample(logits.span().last(vocabulary), options));

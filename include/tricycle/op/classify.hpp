@@ -1,0 +1,75 @@
+// The loss of a classifier whose logits are never held as a whole: the product that makes them, and cross-entropy, in one.
+#pragma once
+#include "tricycle/kernel/gemm.hpp"
+#include "tricycle/op/einsum.hpp"
+#include "tricycle/op/lookup.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+namespace detail {
+
+/// How many rows of logits are made at a time: so many that a GPU is busy, in a fraction of the memory that all would take.
+inline Index rows_at_a_time(Index classes) { return (std::max)(Index{1}, (Index{1} << 27) / (std::max)(Index{1}, classes)); }
+
+/// Where the weights of a classifier lie: from one class to the next, and from one number of x to the next.
+struct ClassStrides { Index of_class, of_number; };
+
+/// The mean of cross_entropy(truth, x W). With `dx` and `dw` also its gradients: what the logits of some rows were becomes
+/// their gradient in place, is multiplied by what it was made of, and makes room for the next rows.
+template <class T, class Id>
+Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, Index classes, ClassStrides w, Tensor<T>* dx, Tensor<compute<T>>* dw) {
+  using R = compute<T>;
+  const Device device = x.device();
+  const Index count = truth.size(), n = x.shape()[-1], most = (std::min)(rows_at_a_time(classes), (std::max)(count, Index{1}));
+  const R share = 1 / static_cast<R>(count);
+  Tensor<R> losses(Shape{count}, device), loss(Shape{}, device), one = filled(Shape{}, R(1), device);
+  Tensor<T> logits(Shape{most, classes}, device);
+  if (dw && count == 0) *dw = filled(dw->shape(), R(0), device);
+  for (Index from = 0; from < count; from += most) {
+    const Index rows = (std::min)(most, count - from);
+    const T* some = x.data() + from * n;
+    const Id* labels = truth.data() + from;
+    kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, classes, 1}},
+                 some, weights.data(), logits.mutable_data());
+    kernel::rows(device, rows, classes, CrossEntropyForward<T, Id>{labels, logits.data(), losses.mutable_data() + from});
+    if (!dx && !dw) continue;
+    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), one.data(), share, {logits.mutable_data(), false}});
+    if (dx)
+      kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, classes, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
+                   logits.data(), weights.data(), dx->mutable_data() + from * n);
+    if (dw)
+      kernel::gemm(device, kernel::Gemm{.m = classes, .n = n, .k = rows, .a = {0, 0, 1, classes}, .b = {0, 0, n, 1}, .c = {0, 0, w.of_class, w.of_number}, .accumulate = from > 0},
+                   logits.data(), some, dw->mutable_data());
+  }
+  sum_middle<R, R>(device, 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
+  return loss;
+}
+
+}  // namespace detail
+
+/// cross_entropy(truth, x W) in a fraction of the memory: logits are made some rows at a time, and while a gradient is wanted
+/// theirs is worked out then and there. `by_class`: do the weights lie class by class, (classes, n), as an embedding's do, or
+/// as a Dense's, (n, classes)?   (...), (..., n) -> ()
+///   dx = dlogits Wᵀ, dW = xᵀ dlogits         (dlogits: see cross_entropy)
+template <std::integral Id, Floating T>
+Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, bool by_class) {
+  using R = compute<T>;
+  check(x.rank() > 0 && weights.rank() == 2 && weights.shape()[by_class ? 1 : 0] == x.shape()[-1], "classify: weights of shape ", weights.shape(), " for numbers of shape ", x.shape());
+  check(truth.shape() == x.shape().slice(0, x.rank() - 1), "classify: labels of shape ", truth.shape(), " for numbers of shape ", x.shape());
+  check_together("classify", "labels are", truth, "numbers", x);
+  check_together("classify", "numbers are", x, "weights", weights);
+  const Index n = x.shape()[-1], classes = weights.shape()[by_class ? 0 : 1];
+  detail::check_ids("classify", truth, classes);
+  const auto w = by_class ? detail::ClassStrides{n, 1} : detail::ClassStrides{1, classes};
+  if (!detail::any_wanted({x.node().get(), weights.node().get()})) return detail::classify_rows<T, Id>(truth, x, weights, classes, w, nullptr, nullptr);
+  Tensor<T> dx(x.shape(), x.device());
+  Tensor<R> dw(weights.shape(), x.device());
+  auto loss = detail::classify_rows(truth, x, weights, classes, w, x.node() ? &dx : nullptr, weights.node() ? &dw : nullptr);
+  return record_joint<R, T, T>("classify", loss, {x, weights}, [dx, dw](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) {
+    if (to_x) detail::broadcast_map(dx.shape(), detail::Product{}, to_x.gather(), dx, grad);
+    if (to_weights) detail::broadcast_map(dw.shape(), detail::Product{}, to_weights.gather(), dw, grad);
+  });
+}
+
+}
+}  // namespace tricycle

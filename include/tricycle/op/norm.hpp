@@ -1,0 +1,180 @@
+// Layer normalisation, alone and together with the addition before it.
+#pragma once
+#include "tricycle/op/elementwise.hpp"
+#include "tricycle/op/rowwise.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// Mean 0 and variance 1, then stretched and shifted: layer normalisation (Ba et al., arXiv:1607.06450).
+///   n  = (x - mean x) r             r = 1 / sqrt(var x + eps)
+///   y  = n gamma + beta
+///   dx = r (g - mean g - n mean(g n))             g = grad gamma
+struct Normalise {
+  double eps = 1e-5;
+
+  template <class R> struct Moments { R mean, r; };
+  TRICYCLE_HD auto moments(auto row, auto x) const {
+    auto sum = row.sum([&](auto i) { return x[i]; });
+    using R = decltype(sum);
+    R n = static_cast<R>(row.n), mean = sum / n;
+    R variance = row.sum([&](auto i) { return (x[i] - mean) * (x[i] - mean); }) / n;
+    return Moments<R>{mean, 1 / math::sqrt(variance + R(eps))};
+  }
+  TRICYCLE_HD static auto normal(auto m, auto x) { return (x - m.mean) * m.r; }
+  TRICYCLE_HD static void df(auto row, auto m, auto x, auto g, auto dx) {
+    auto sum = row.sum([&](auto i) { return g(i); });
+    auto inner = row.sum([&](auto i) { return g(i) * normal(m, x[i]); });
+    using R = decltype(sum);
+    R n = static_cast<R>(row.n), mean_g = sum / n, mean_gn = inner / n;
+    row.each([&](auto i) { dx[i] = (g(i) - mean_g - normal(m, x[i]) * mean_gn) * m.r; });
+  }
+};
+
+namespace detail {
+
+template <class T>
+struct NormRows {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  using M = Normalise::Moments<compute<T>>;
+  Normalise op; const T *x, *gamma, *beta; T* y; M* moments;    // beta: null where there is none
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    Row<const T> in{x + at}, stretch{gamma}, shift{beta};
+    Row<T> out{y + at};
+    auto m = op.moments(row, in);
+    row.once([&] { moments[row.index] = m; });
+    if (beta) row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i] + shift[i]; });
+    else row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i]; });
+  }
+};
+/// Two rows added up into a third, which is then normalised.
+template <class T>
+struct AddNormRows {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const T *a, *b; T* sum; NormRows<T> norm;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    Row<const T> x{a + at}, y{b + at};
+    Row<T> to{sum + at};
+    row.each([&](auto i) { to[i] = Add{}.f(x[i], y[i]); });
+    norm(row);
+  }
+};
+/// A row to be written, where what is written is first added to another row.
+template <class T>
+struct Onto {
+  Gather<T> to;
+  Row<const T> base;
+  template <class I>
+  struct Cell {
+    Onto row;
+    I i;
+    TRICYCLE_HD void operator=(Number<T, I> x) const { row.to[i] = x + row.base[i]; }
+  };
+  template <class I> TRICYCLE_HD Cell<I> operator[](I i) const { return {*this, i}; }
+};
+template <class T>
+struct NormRowsBack {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  const T *x, *gamma, *grad; const Normalise::Moments<compute<T>>* moments; Gather<T> dx; const T* base = nullptr;      // base: null where there is none
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    Index at = row.index * row.n;
+    Row<const T> in{x + at}, stretch{gamma}, g{grad + at};
+    auto stretched = [&](auto i) { return g[i] * stretch[i]; };
+    Gather<T> to{dx.at + at, dx.add};
+    if (base) Normalise::df(row, moments[row.index], in, stretched, Onto<T>{to, {base + at}});
+    else Normalise::df(row, moments[row.index], in, stretched, to);
+  }
+};
+/// What a number of grad adds to the gradient of gamma.
+template <class T>
+struct NormGamma {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  Index n; const T *x, *grad; const Normalise::Moments<compute<T>>* moments;
+  TRICYCLE_HD auto operator()(Index row, auto i) const {
+    return Row<const T>{grad + row * n}[i] * Normalise::normal(moments[row], Row<const T>{x + row * n}[i]);
+  }
+};
+
+/// What a layer norm has worked out, and what it takes to go back.
+template <Floating T>
+struct NormCall {
+  using M = Normalise::Moments<compute<T>>;
+  Index count, n;
+  Tensor<T> y;
+  Tensor<compute<T>> moments;                            // (count, 2)
+
+  NormCall(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta) : count(row_counts("layer_norm", x).first), n(x.shape()[-1]), y(x.shape(), x.device()), moments(Shape{count, 2}, x.device()) {
+    check_together("layer_norm", "x is", x, "gamma", gamma);
+    if (beta) check_together("layer_norm", "x is", x, "beta", *beta);
+    check(gamma.shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
+    check(!beta || beta->shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
+  }
+  NormRows<T> forward(const T* x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
+    return {{eps}, x, gamma.data(), beta ? beta->data() : nullptr, y.mutable_data(), reinterpret_cast<M*>(moments.mutable_data())};
+  }
+  NormRowsBack<T> backward(const T* x, const T* gamma, const T* grad, Gather<T> dx, const T* base = nullptr) const {
+    return {x, gamma, grad, reinterpret_cast<const M*>(moments.data()), dx, base};
+  }
+  void backward_of_weights(const T* x, const Tensor<T>& grad, Sink<T> dgamma, Sink<T> dbeta) const {
+    const NormGamma<T> gamma{n, x, grad.data(), reinterpret_cast<const M*>(moments.data())};
+    if (dgamma) kernel::columns<compute<T>>(grad.device(), 1, count, n, gamma, dgamma.gather());
+    if (dbeta) unbroadcast(grad, dbeta);
+  }
+};
+
+template <Floating T>
+Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
+  NormCall<T> call(x, gamma, beta);
+  kernel::rows(x.device(), call.count, call.n, call.forward(x.data(), gamma, beta, eps));
+  auto back = [call, x = Saved<T>(x), gamma = Saved<T>(gamma)](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma, Sink<T> dbeta) {
+    if (dx) kernel::rows(grad.device(), call.count, call.n, call.backward(x.data(), gamma.data(), grad.data(), dx.gather()));
+    call.backward_of_weights(x.data(), grad, dgamma, dbeta);
+  };
+  if (beta) return record_joint<T, T, T, T>("layer_norm", call.y, {x, gamma, *beta}, back);
+  return record_joint<T, T, T>("layer_norm", call.y, {x, gamma}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma) { back(grad, dx, dgamma, Sink<T>(nullptr)); });
+}
+
+template <Floating T>
+std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
+  check(a.shape() == b.shape(), "add_layer_norm: shapes ", a.shape(), " and ", b.shape(), " differ");
+  check_together("add_layer_norm", "the left operand is", a, "the right one", b);
+  NormCall<T> call(a, gamma, beta);
+  Tensor<T> sum(a.shape(), a.device());
+  T* to = sum.mutable_data();
+  kernel::rows(a.device(), call.count, call.n, AddNormRows<T>{a.data(), b.data(), to, call.forward(to, gamma, beta, eps)});
+  auto back = [call, sum = Saved<T>(sum), gamma = Saved<T>(gamma)](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> da, Sink<T> db, Sink<T> dgamma, Sink<T> dbeta) {
+    const auto& [of_sum, of_y] = std::tie(grads[0], grads[1]);
+    auto total = of_sum;
+    if (of_y) {
+      if (da || db) {
+        total.emplace(of_y->shape(), of_y->device());
+        Gather<T> both{total->mutable_data(), false};
+        kernel::rows(of_y->device(), call.count, call.n, call.backward(sum.data(), gamma.data(), of_y->data(), both, of_sum ? of_sum->data() : nullptr));
+      }
+      call.backward_of_weights(sum.data(), *of_y, dgamma, dbeta);
+    }
+    if (total && da) da.take(*total);
+    if (total && db) db.take(*total);
+  };
+  std::vector<Tensor<T>> results{sum, call.y};
+  if (beta) results = record_several("add_layer_norm", std::move(results), std::tie(a, b, gamma, *beta), back);
+  else results = record_several("add_layer_norm", std::move(results), std::tie(a, b, gamma), [back](auto& grads, Sink<T> da, Sink<T> db, Sink<T> dgamma) { back(grads, da, db, dgamma, Sink<T>(nullptr)); });
+  return {results[0], results[1]};
+}
+
+}  // namespace detail
+
+/// Every row of x with mean 0 and variance 1, times gamma, plus beta if there is one.   (..., n), (n), (n) -> (..., n)
+template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::layer_norm(x, gamma, &beta, eps); }
+template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::layer_norm<T>(x, gamma, nullptr, eps); }
+
+/// a + b, and layer_norm of that, read and written once.   (..., n), (..., n), (n), (n) -> (..., n) and (..., n)
+template <Floating T>
+std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::add_layer_norm(a, b, gamma, &beta, eps); }
+template <Floating T>
+std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) { return detail::add_layer_norm<T>(a, b, gamma, nullptr, eps); }
+
+}
+}  // namespace tricycle

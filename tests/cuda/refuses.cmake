@@ -1,0 +1,28 @@
+# cmake -D PROGRAM=... -D SCRATCH=... -P refuses.cmake OPTIONS: the program, which sees no GPU, says so in one sentence on
+# stderr, prints nothing, ends with status 1 and leaves no file behind in SCRATCH, where it runs.
+foreach(i RANGE ${CMAKE_ARGC})
+  if(CMAKE_ARGV${i} MATCHES "refuses\\.cmake$")
+    math(EXPR first "${i} + 1")
+  endif()
+endforeach()
+set(options "")
+foreach(i RANGE ${first} ${CMAKE_ARGC})
+  list(APPEND options ${CMAKE_ARGV${i}})
+endforeach()
+
+if(options)
+  list(GET options 0 option)
+  execute_process(COMMAND ${PROGRAM} --help OUTPUT_VARIABLE help)
+  if(NOT help MATCHES "${option}")
+    message("skipped: the program has no option ${option}")
+    return()
+  endif()
+endif()
+
+file(REMOVE_RECURSE ${SCRATCH})
+file(MAKE_DIRECTORY ${SCRATCH})
+execute_process(COMMAND ${PROGRAM} ${options} WORKING_DIRECTORY ${SCRATCH} RESULT_VARIABLE status OUTPUT_VARIABLE printed ERROR_VARIABLE said)
+file(GLOB left ${SCRATCH}/*)
+if(NOT status EQUAL 1 OR NOT printed STREQUAL "" OR left OR NOT said MATCHES "^[^\n]*no GPU can be used here: [^\n]*\n$")
+  message(FATAL_ERROR "status ${status}\nstdout: ${printed}\nstderr: ${said}\nleft behind: ${left}")
+endif()
