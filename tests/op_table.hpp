@@ -9,9 +9,9 @@
 #include <random>
 #include "op_reference.hpp"
 #include "tricycle/kernel/random.hpp"
-#include "tricycle/op/attention.hpp"
 #include "tricycle/op/classify.hpp"
 #include "tricycle/op/dense.hpp"
+#include "tricycle/op/attention.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
