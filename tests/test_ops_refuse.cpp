@@ -2,6 +2,7 @@
 #include <functional>
 #include "catch.hpp"
 #include "refusal.hpp"
+#include "tricycle/op/attention.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
@@ -20,7 +21,18 @@ TEST_CASE("ops refuse in words", "[ops]") {
     std::function<void()> attempt;
     std::vector<const char*> words;
   };
+  const auto heads = tc::ones({2, 4, 1, 3}), fewer = tc::ones({2, 3, 1, 3}), other = tc::ones({2, 4, 1, 5});
   const std::vector<Case> cases{
+      {[&] { tc::attention(a, heads, heads); }, {"attention", "(2, 3)", "(batch, tokens, heads, head_size)"}},
+      {[&] { tc::attention(heads, other, other); }, {"attention", "(2, 4, 1, 5)", "(2, 4, 1, 3)"}},
+      {[&] { tc::attention(heads, heads, heads, {.time_first = true}); }, {"attention", "keys", "(2, 4, 1, 3)"}},
+      {[&] { tc::attention(fewer, heads, fewer); }, {"attention", "values", "(2, 3, 1, 3)", "(2, 4, 1, 3)"}},
+      {[&] { tc::attention(heads, fewer, fewer); }, {"attention", "(2, 4, 1, 3)", "(2, 3, 1, 3)", "see none"}},
+      {[&] { tc::attention(heads, heads, heads, {.scale = -1}); }, {"attention", "scale of -1"}},
+      {[&] { tc::attention(heads, heads, heads, {.dropout = 1}); }, {"attention", "dropout of 1"}},
+      {[&] { tc::attention(tc::ones({2, 4, 8}), 3); }, {"attention", "(2, 4, 8)", "3 heads"}},
+      {[&] { tc::attention(tc::ones({2, 4, 9}), 3, {.time_first = true}); }, {"attention", "time first"}},
+
       {[&] { a + b; }, {"(2, 3)", "(4, 3)", "broadcast"}},
       {[&] { a - c; }, {"(2, 3)", "(5,)", "broadcast"}},
       {[&] { b * a; }, {"(4, 3)", "(2, 3)", "broadcast"}},

@@ -77,7 +77,7 @@ std::vector<Shape> shapes(Index batch, Index queries, Index keys, Index heads, I
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("flash attention is the composition", "[attention]", float, tc::bf16) {
+TEMPLATE_TEST_CASE("flash attention is the composition", "[attention]", float, tc::bf16, tc::half) {
   struct Case { Index batch, queries, keys, heads, size; AttentionOptions options; };
   const auto c = GENERATE(
       Case{1, 1, 1, 1, 1, {}}, Case{2, 31, 31, 2, 8, {}}, Case{1, 33, 33, 1, 32, {.causal = false}}, Case{1, 64, 64, 2, 64, {}}, Case{1, 20, 130, 1, 64, {}},
@@ -88,7 +88,7 @@ TEMPLATE_TEST_CASE("flash attention is the composition", "[attention]", float, t
   check_close(attended<TestType>(in, gpu, flash<TestType>(c.options)), attended<double>(in, Device::cpu, composed<double>(c.options)));
 }
 
-TEMPLATE_TEST_CASE("flash attention drops what the op drops", "[attention]", float, tc::bf16) {
+TEMPLATE_TEST_CASE("flash attention drops what the op drops", "[attention]", float, tc::bf16, tc::half) {
   const AttentionOptions options{.dropout = 0.4f};
   const auto in = drawn<TestType>(shapes(2, 35, 37, 2, 16), Domain{.low = -1.5, .high = 1.5});
   check_close(attended<TestType>(in, gpu, flash<TestType>(options)), attended<TestType>(in, gpu, composed<TestType>(options)), std::same_as<TestType, float> ? 1e-11L : 4e-4L);
@@ -99,7 +99,7 @@ TEMPLATE_TEST_CASE("flash attention drops what the op drops", "[attention]", flo
   CHECK(tc::random_bits() == next);                      // one draw, as the op
 }
 
-TEMPLATE_TEST_CASE("flash attention reads and writes in place", "[attention]", float, tc::bf16) {
+TEMPLATE_TEST_CASE("flash attention reads and writes in place", "[attention]", float, tc::bf16, tc::half) {
   const Index size = GENERATE(5, 16, 72);
   const Index tokens = 37, heads = 2, n = heads * size;
   const AttentionOptions options{.dropout = 0.1f};
@@ -116,7 +116,7 @@ TEMPLATE_TEST_CASE("flash attention reads and writes in place", "[attention]", f
   check_close(a, attended<double>(in, Device::cpu, whole));
 }
 
-TEMPLATE_TEST_CASE("flash attention adds to gradients, and makes those that are wanted", "[attention]", float, tc::bf16) {
+TEMPLATE_TEST_CASE("flash attention adds to gradients, and makes those that are wanted", "[attention]", float, tc::bf16, tc::half) {
   const auto in = drawn<TestType>(shapes(1, 20, 40, 2, 24), Domain{.low = -1.5, .high = 1.5});
   const auto once = attended<TestType>(in, gpu, flash<TestType>({})), again = attended<TestType>(in, gpu, flash<TestType>({}));
   check_close(attended<TestType>(in, gpu, flash<TestType>({}), 2), attended<double>(in, Device::cpu, composed<double>({}), 2));
@@ -186,7 +186,7 @@ struct BothWays {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("GPUs without the instruction multiply alike", "[attention]", float, tc::bf16) {
+TEMPLATE_TEST_CASE("GPUs without the instruction multiply alike", "[attention]", float, tc::bf16, tc::half) {
   Tensor<std::uint32_t> operands(Shape{32 * 6});
   std::mt19937 random(5);
   auto draw = [&] { return static_cast<float>(static_cast<int>(random() % 17) - 8); };                    // few digits: sums are exact

@@ -13,6 +13,13 @@ namespace kernel {
 /// The largest head, and the most tokens, that these kernels can do.
 inline constexpr Index flash_size = 128, flash_tokens = Index{1} << 30;
 
+/// Are they for this GPU? Before compute capability 8.0 the instructions and much of the shared memory are lacking.
+inline bool has_flash(Device device) {
+  int major = 0;
+  gpu::check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.gpu), "cudaDeviceGetAttribute");
+  return major >= 8;
+}
+
 /// Numbers of (batch, tokens, heads, size) anywhere in memory; those of one head of one token are neighbours.
 template <class T>
 struct Heads {

@@ -51,7 +51,7 @@ Tensor<T> composed_attention(const AttentionShape& shape, const Tensor<T>& q, co
 #ifdef TRICYCLE_CUDA
 /// Is this work for kernel/flash.hpp?
 inline bool is_flash(Device device, const AttentionShape& s) {
-  return !device.is_cpu() && s.size > 0 && s.size <= kernel::flash_size && (std::max)(s.queries, s.keys) <= kernel::flash_tokens;
+  return !device.is_cpu() && s.size > 0 && s.size <= kernel::flash_size && (std::max)(s.queries, s.keys) <= kernel::flash_tokens && kernel::has_flash(device);
 }
 
 /// One call of flash attention: what the way back knows of the way there, but for tensors that may be overwritten.
