@@ -111,6 +111,8 @@ class Trainer {
     began_ = std::chrono::steady_clock::now();
     while (!is_done() && !examples::interrupted()) {
       if (evaluation_is_due()) {
+        synchronise(run_.device);                        // else it is the speed of asking
+        progress.step(step_, clock());
         std::string line = evaluate(progress.tokens_per_second());
         progress.pause(clock());
         if (!run_.quiet && !line.empty()) terminal.line(line);
