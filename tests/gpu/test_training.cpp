@@ -186,11 +186,12 @@ TEST_CASE("what cannot be captured is refused in words, and capturing can be tri
 }
 
 TEST_CASE("a model moves between devices with its optimiser, and answers alike", "[training]") {
-  Run<float> run(Device::cuda(1), tiny);
+  const int last = gpu::count() - 1;                     // another than the first, if there is one
+  Run<float> run(Device::cuda(last), tiny);
   for (int i = 0; i < 3; ++i) run.next_batch(), run.step();
   auto ids = to_tensor<int>({{1, 2, 3}});
   NoGrad guard;
-  auto there = run.model(ids.to_gpu(1)).from_gpu();
+  auto there = run.model(ids.to_gpu(last)).from_gpu();
   run.model.from_gpu();
   CHECK(close_to(there, run.model(ids), 1e-4, 1e-5));
   auto tokens = generate(run.model, {1, 2, 3}, {.tokens = 20, .temperature = 0});

@@ -3,6 +3,7 @@
 #include "tricycle/core/device.hpp"
 #include "tricycle/core/error.hpp"
 #ifdef TRICYCLE_CUDA
+#include <algorithm>
 #include <cuda_runtime.h>
 #include <map>
 #include <memory>
@@ -72,9 +73,10 @@ struct Capture;                                          // kernel/capture.hpp
 /// One thread's work on one GPU: done in the order in which it was given.
 struct Context {
   Device device;
-  cudaStream_t stream = nullptr;
+  cudaStream_t own = nullptr, stream = nullptr;          // the second is the first, unless the user has given one
   Alarm* alarm = nullptr;                                // on the GPU
   Capture* capture = nullptr;                            // what is recorded instead of run, if anything
+  std::shared_ptr<void> staging, blas;                   // of core/gpu_transfer.hpp and kernel/gemm_cuda.hpp
 };
 
 namespace detail {
@@ -95,12 +97,17 @@ inline std::unique_ptr<Context> new_context(Device device) {
   auto& stock = Stock::instance();
   {
     std::lock_guard lock(stock.mutex);
-    for (auto& idle : stock.idle)
-      if (idle && idle->device == device) return std::move(idle);
+    auto found = std::find_if(stock.idle.begin(), stock.idle.end(), [&](auto& idle) { return idle->device == device; });
+    if (found != stock.idle.end()) {
+      auto context = std::move(*found);
+      stock.idle.erase(found);
+      return context;
+    }
   }
   auto fresh = std::make_unique<Context>();
   fresh->device = device;
-  check(cudaStreamCreateWithFlags(&fresh->stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  check(cudaStreamCreateWithFlags(&fresh->own, cudaStreamNonBlocking), "cudaStreamCreate");
+  fresh->stream = fresh->own;
   void* alarm = nullptr;
   check(cudaMalloc(&alarm, sizeof(Alarm)), "cudaMalloc");
   check(cudaMemsetAsync(alarm, 0, sizeof(Alarm), fresh->stream), "cudaMemset");
@@ -126,7 +133,11 @@ inline Contexts::~Contexts() {
   contexts(true);
   auto& stock = Stock::instance();
   std::lock_guard lock(stock.mutex);
-  for (auto& [index, context] : of) stock.idle.push_back(std::move(context));
+  for (auto& [index, context] : of) {
+    context->stream = context->own;
+    cudaMemsetAsync(context->alarm, 0, sizeof(Alarm), context->own);   // what nobody has asked about concerns nobody else
+    stock.idle.push_back(std::move(context));
+  }
 }
 
 }  // namespace detail

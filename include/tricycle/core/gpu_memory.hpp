@@ -3,6 +3,7 @@
 #include "tricycle/core/gpu.hpp"
 #include "tricycle/core/memory.hpp"
 #ifdef TRICYCLE_CUDA
+#include <atomic>
 #include <functional>
 
 namespace tricycle {
@@ -10,6 +11,12 @@ inline namespace TRICYCLE_ABI {
 namespace gpu {
 
 class Pool;
+
+/// How many steps are being captured, by any thread.
+inline std::atomic<int>& captures() {
+  static std::atomic<int> n = 0;
+  return n;
+}
 
 /// A block of a GPU's memory, and the pool that it goes back to. `stream`: whose work may use it next without waiting.
 struct Block {
@@ -23,7 +30,8 @@ struct Block {
 /// still uses a block was given to its stream before whatever uses it next. Safe to call from several threads.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  explicit Pool(Device device) : device_(device) {}
+  /// `captured`: of a captured step, whose recorded work may still want what is free now.
+  explicit Pool(Device device, bool captured = false) : device_(device), captured_(captured) {}
   ~Pool() {
     for (void* one : slabs_) cudaFree(one);
     for (auto& [where, blocks] : free_)
@@ -69,6 +77,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
     cached_ += memory::class_bytes(c);
   }
 
+  /// Give back to CUDA what no tensor holds, once all that uses it is done.
+  void clear() {
+    std::lock_guard lock(mutex_);
+    Use on(device_);
+    clear_all();
+  }
+
   Device device() const { return device_; }
   /// Bytes that tensors hold now, and bytes that are kept for those to come.
   std::size_t held() const { return held_; }
@@ -84,11 +99,16 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void wait_for_this_thread(const Block& block) noexcept {
     Context* here = known_context(device_);
     if (!here || here->stream == block.stream) return;
-    cudaEvent_t done;
-    if (cudaEventCreateWithFlags(&done, cudaEventDisableTiming) != cudaSuccess) return;
-    cudaEventRecord(done, here->stream);
-    cudaStreamWaitEvent(block.stream, done, 0);
-    cudaEventDestroy(done);
+    int before = device_.gpu;
+    cudaGetDevice(&before);
+    cudaSetDevice(device_.gpu);
+    cudaEvent_t done = nullptr;
+    bool ordered = cudaEventCreateWithFlags(&done, cudaEventDisableTiming) == cudaSuccess && cudaEventRecord(done, here->stream) == cudaSuccess &&
+                   cudaStreamWaitEvent(block.stream, done, 0) == cudaSuccess;
+    if (!ordered) cudaStreamSynchronize(here->stream);
+    if (done) cudaEventDestroy(done);
+    cudaGetLastError();
+    cudaSetDevice(before);
   }
 
   void* cut(std::size_t size) {
@@ -106,23 +126,22 @@ class Pool : public std::enable_shared_from_this<Pool> {
     Use on(device_);
     void* block = nullptr;
     auto status = cudaMalloc(&block, size);
-    if (status == cudaErrorMemoryAllocation) {
+    if (status == cudaErrorMemoryAllocation && !captured_ && captures() == 0) {       // while one is made nothing may be waited for
       cudaGetLastError();
-      clear();
+      clear_all();
       status = cudaMalloc(&block, size);
     }
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       std::size_t left = 0, all = 0;
       cudaMemGetInfo(&left, &all);
-      fail("storage: out of memory on ", device_, ": ", asked, " bytes were asked for, ", held_, " are held by tensors, and ", left, " of ", all, " are free");
+      fail("storage: out of memory on ", device_, ": ", asked, " bytes were asked for, ", held_, " are held by tensors, ", cached_, " are kept for later, and ", left, " of ", all, " are free");
     }
     check(status, "cudaMalloc of ", size, " bytes");
     return block;
   }
 
-  /// Give back to CUDA what no tensor holds.
-  void clear() {
+  void clear_all() {
     cudaDeviceSynchronize();
     for (auto& [where, blocks] : free_) {
       if (where.second < small_classes) continue;
@@ -134,6 +153,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   std::mutex mutex_;
   Device device_;
+  bool captured_;
   std::map<std::pair<cudaStream_t, int>, std::vector<void*>> free_;
   std::vector<void*> slabs_;
   char* slab_at_ = nullptr;

@@ -27,29 +27,37 @@ struct Pinned {
   Pinned& operator=(const Pinned&) = delete;
 };
 
-/// The pinned pieces of one thread and GPU, used in turn.
+/// The pinned pieces of a context, used in turn.
 class Staging {
  public:
   static constexpr std::size_t largest = 4 << 20;        // bytes of a piece
 
-  /// One of at least so many bytes that the GPU is done with.
+  /// One of at least so many bytes that the GPU is done with. A host that is far ahead waits for the one it used first.
   Pinned& get(std::size_t bytes) {
-    for (auto& piece : pieces_)
-      if (piece->bytes >= bytes && cudaEventQuery(piece->used) == cudaSuccess) return *piece;
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      Pinned& piece = *pieces_[(oldest_ + i) % pieces_.size()];
+      if (piece.bytes < bytes) continue;
+      auto status = pieces_.size() < most ? cudaEventQuery(piece.used) : cudaEventSynchronize(piece.used);
+      if (status != cudaErrorNotReady) {
+        check(status, "waiting for numbers on their way");
+        oldest_ = (oldest_ + i + 1) % pieces_.size();
+        return piece;
+      }
+    }
     cudaGetLastError();                                  // "not ready" is no error
     pieces_.push_back(std::make_unique<Pinned>((std::max)(bytes, std::size_t{4096})));
     return *pieces_.back();
   }
 
-  static Staging& of(Device device) {
-    thread_local std::map<int, Staging*> mine;           // left to the operating system: CUDA may be gone before this thread is
-    auto& staging = mine[device.gpu];
-    if (!staging) staging = new Staging;
-    return *staging;
+  static Staging& of(Context& context) {
+    if (!context.staging) context.staging = std::make_shared<Staging>();
+    return *static_cast<Staging*>(context.staging.get());
   }
 
  private:
+  static constexpr std::size_t most = 64;                // some 20 steps' worth
   std::vector<std::unique_ptr<Pinned>> pieces_;
+  std::size_t oldest_ = 0;
 };
 
 /// f(offset, size) for pieces that staging can hold.
@@ -81,7 +89,7 @@ inline void upload(void* to, const void* from, std::size_t bytes, Device device)
     return check(cudaMemcpyAsync(to, piece->at, bytes, cudaMemcpyHostToDevice, here.stream), "copying ", bytes, " bytes to ", device);
   }
   detail::in_pieces(bytes, [&](std::size_t at, std::size_t size) {
-    auto& staging = detail::Staging::of(device).get(size);
+    auto& staging = detail::Staging::of(here).get(size);
     std::memcpy(staging.at, static_cast<const char*>(from) + at, size);
     check(cudaMemcpyAsync(static_cast<char*>(to) + at, staging.at, size, cudaMemcpyHostToDevice, here.stream), "copying ", bytes, " bytes to ", device);
     check(cudaEventRecord(staging.used, here.stream), "cudaEventRecord");
@@ -94,7 +102,7 @@ inline void download(void* to, const void* from, std::size_t bytes, Device devic
   Use on(device);
   tricycle::check(!here.capture, "cuda: nothing can be waited for, or read back, while a step is captured");
   auto read = [&](std::size_t at, std::size_t size) {    // with the alarm in front
-    auto& staging = detail::Staging::of(device).get(sizeof(Alarm) + size);
+    auto& staging = detail::Staging::of(here).get(sizeof(Alarm) + size);
     char* numbers = static_cast<char*>(staging.at) + sizeof(Alarm);
     check(cudaMemcpyAsync(staging.at, here.alarm, sizeof(Alarm), cudaMemcpyDeviceToHost, here.stream), "reading the alarm");
     if (size > 0) check(cudaMemcpyAsync(numbers, static_cast<const char*>(from) + at, size, cudaMemcpyDeviceToHost, here.stream), "copying ", bytes, " bytes from ", device);

@@ -63,6 +63,14 @@ std::shared_ptr<Storage<T>> make_storage(Index size, Device device) {
   }
 }
 
+/// Wait until this thread's work on a device is done; on the CPU it always is. Throws what a kernel has found wrong: an id out
+/// of range, a gradient that is not finite.
+inline void synchronise([[maybe_unused]] Device device) {
+#ifdef TRICYCLE_CUDA
+  if (!device.is_cpu()) gpu::synchronise(device);
+#endif
+}
+
 /// How often captured steps were begun, ended or run. They write to tensors behind the back of their versions, so what is
 /// derived from a tensor and kept must be made anew when this has changed.
 inline std::atomic<std::uint64_t>& replay_count() {

@@ -17,16 +17,19 @@ class CapturedStep {
   template <class Step>
   CapturedStep(Device device, Step step) : device_(device), context_(gpu::context(device)) {
     gpu::synchronise(device);
+    gpu::Pool::of(device)->clear();                      // the step wants as much again, and keeps it
     gpu::Use on(device);
-    capture_.pool = std::make_shared<gpu::Pool>(device);
+    capture_.pool = std::make_shared<gpu::Pool>(device, true);
     feeds_ = capture_.pool->take(gpu::Capture::feed_bytes, context_.stream);
     capture_.fed = static_cast<char*>(feeds_.at);
     ++replay_count();
     gpu::check(cudaStreamBeginCapture(context_.stream, cudaStreamCaptureModeRelaxed), "capturing a step");
     context_.capture = &capture_;
+    ++gpu::captures();
     cudaGraph_t graph = nullptr;
     auto end = [&] {
       context_.capture = nullptr;
+      --gpu::captures();
       ++replay_count();
       return cudaStreamEndCapture(context_.stream, &graph);
     };
@@ -56,7 +59,7 @@ class CapturedStep {
   void run() {
     gpu::Use on(device_);
     if (capture_.fed_bytes > 0) {
-      auto& staging = gpu::detail::Staging::of(device_).get(capture_.fed_bytes);
+      auto& staging = gpu::detail::Staging::of(context_).get(capture_.fed_bytes);
       for (const auto& feed : capture_.feeds) feed.write(static_cast<char*>(staging.at) + feed.offset);
       gpu::check(cudaMemcpyAsync(capture_.fed, staging.at, capture_.fed_bytes, cudaMemcpyHostToDevice, context_.stream), "running a captured step");
       gpu::check(cudaEventRecord(staging.used, context_.stream), "cudaEventRecord");

@@ -86,7 +86,7 @@ struct RunningTotal {
   TRICYCLE_HD float raise(const Attention& a, float highest) {
     float before = top;
     top = Greater{}(top, highest);
-    float factor = a.weight(before, top);
+    float factor = before == -__builtin_huge_valf() ? 0.f : a.weight(before, top);        // which no scale of 0 makes NaN
     sum *= factor;
     return factor;
   }

@@ -119,7 +119,7 @@ template <class T>
 TRICYCLE_HD void multiply(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b_0, std::uint32_t b_1) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 #define TRICYCLE_MMA(kind) \
-  asm("mma.sync.aligned." kind " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
+  asm volatile("mma.sync.aligned." kind " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};" \
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b_0), "r"(b_1))
   if constexpr (sizeof(T) == 4) TRICYCLE_MMA("m16n8k8.row.col.f32.tf32.tf32.f32");
   else if constexpr (std::same_as<T, bf16>) TRICYCLE_MMA("m16n8k16.row.col.f32.bf16.bf16.f32");

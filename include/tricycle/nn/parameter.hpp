@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <variant>
+#include "tricycle/kernel/feed.hpp"
 #include "tricycle/op/elementwise.hpp"
 
 namespace tricycle {
@@ -35,10 +36,13 @@ class Parameter {
         std::lock_guard lock(cast_->mutex);
         auto* numbers = std::get_if<Tensor<T>>(&cast_->numbers);
         if (!numbers || cast_->version != master.version() || cast_->replays != replays()) {
+          const bool was_recording = recording();
           NoGrad guard;
           numbers = &cast_->numbers.template emplace<Tensor<T>>(cast<T>(master));
           cast_->version = master.version();
           cast_->replays = replays();
+          // Other threads may read it, in streams of their own, as soon as the lock is gone.
+          if (!was_recording && !detail::is_captured(master.device())) synchronise(master.device());
         }
         return record("cast", *numbers, {{master, detail::cast_back<T, M>()}});
       }

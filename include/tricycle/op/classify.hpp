@@ -23,22 +23,23 @@ Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, co
   const Index count = truth.size(), n = x.shape()[-1], most = (std::min)(rows_at_a_time(classes), (std::max)(count, Index{1}));
   const R share = 1 / static_cast<R>(count);
   Tensor<R> losses(Shape{count}, device), loss(Shape{}, device), one = filled(Shape{}, R(1), device);
-  Tensor<T> logits(Shape{most, classes}, device);
+  const Index stride = device.is_cpu() ? classes : kernel::split(classes, 64) * 64;      // rows that a GPU reads 16 bytes at once
+  Tensor<T> logits(Shape{most, stride}, device);
   if (dw && count == 0) *dw = filled(dw->shape(), R(0), device);
   for (Index from = 0; from < count; from += most) {
     const Index rows = (std::min)(most, count - from);
     const T* some = x.data() + from * n;
     const Id* labels = truth.data() + from;
-    kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, classes, 1}},
+    kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, stride, 1}},
                  some, weights.data(), logits.mutable_data());
-    kernel::rows(device, rows, classes, CrossEntropyForward<T, Id>{labels, logits.data(), losses.mutable_data() + from});
+    kernel::rows(device, rows, classes, CrossEntropyForward<T, Id>{labels, logits.data(), stride, losses.mutable_data() + from});
     if (!dx && !dw) continue;
-    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), one.data(), share, {logits.mutable_data(), false}});
+    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), stride, one.data(), share, {logits.mutable_data(), false}});
     if (dx)
-      kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, classes, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
+      kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, stride, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
                    logits.data(), weights.data(), dx->mutable_data() + from * n);
     if (dw)
-      kernel::gemm(device, kernel::Gemm{.m = classes, .n = n, .k = rows, .a = {0, 0, 1, classes}, .b = {0, 0, n, 1}, .c = {0, 0, w.of_class, w.of_number}, .accumulate = from > 0},
+      kernel::gemm(device, kernel::Gemm{.m = classes, .n = n, .k = rows, .a = {0, 0, 1, stride}, .b = {0, 0, n, 1}, .c = {0, 0, w.of_class, w.of_number}, .accumulate = from > 0},
                    logits.data(), some, dw->mutable_data());
   }
   sum_middle<R, R>(device, 1, count, 1, losses.data(), share, {loss.mutable_data(), false});

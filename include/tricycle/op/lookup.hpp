@@ -62,9 +62,9 @@ struct CrossEntropyRow {
 template <class T, class Id>
 struct CrossEntropyForward {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* truth; const T* x; compute<T>* loss;
+  const Id* truth; const T* x; Index stride; compute<T>* loss;       // stride: from row to row
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Row<const T> logits{x + row.index * row.n};
+    Row<const T> logits{x + row.index * stride};
     auto all = Softmax().total(row, logits);
     row.once([&] { loss[row.index] = math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
   }
@@ -72,9 +72,9 @@ struct CrossEntropyForward {
 template <class T, class Id>
 struct CrossEntropyBackward {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* truth; const T* x; const compute<T>* grad; compute<T> scale; Gather<T> dx;
+  const Id* truth; const T* x; Index stride; const compute<T>* grad; compute<T> scale; Gather<T> dx;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Index at = row.index * row.n;
+    Index at = row.index * stride;
     CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), *grad * scale};
     Softmax().f(row, Row<const T>{x + at}, out);
   }
@@ -115,11 +115,11 @@ Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logit
   check(truth.shape() == logits.shape().slice(0, logits.rank() - 1), "cross_entropy: labels of shape ", truth.shape(), " for logits of shape ", logits.shape());
   detail::check_ids("cross_entropy", truth, n);
   Tensor<R> losses(truth.shape(), logits.device()), loss(Shape{}, logits.device());
-  kernel::rows(logits.device(), count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), losses.mutable_data()});
+  kernel::rows(logits.device(), count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), n, losses.mutable_data()});
   const R share = 1 / static_cast<R>(count);
   detail::sum_middle<R, R>(logits.device(), 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
   return record("cross_entropy", loss, {{logits, [=, count = count, n = n, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
-    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), grad.data(), share, dx.gather()});
+    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, grad.data(), share, dx.gather()});
   }}});
 }
 
