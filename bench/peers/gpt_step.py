@@ -11,6 +11,7 @@ It needs nothing but PyTorch (measured with 2.15):
 The plain `pip install torch` brings gigabytes of CUDA along.
 """
 import argparse
+import dataclasses
 import json
 import math
 import statistics
@@ -21,60 +22,94 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-LAYERS, HEADS, WIDTH, CONTEXT, BATCH = 4, 4, 128, 64, 12
+
+@dataclasses.dataclass
+class Size:
+    """A model's size, and what is in it; nanoGPT's for a CPU unless told. gpu_step.py makes larger ones."""
+
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    context: int = 64
+    bias: bool = False
+    dropout: float = 0.0
+    gelu: str = "none"
+
+
+BATCH = 12
 
 
 class LayerNorm(nn.Module):
-    def __init__(self):
+    def __init__(self, size):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(WIDTH))
+        self.weight = nn.Parameter(torch.ones(size.width))
+        self.bias = nn.Parameter(torch.zeros(size.width)) if size.bias else None
 
     def forward(self, x):
-        return F.layer_norm(x, (WIDTH,), self.weight, None, 1e-5)
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-5)
 
 
 class Block(nn.Module):
-    def __init__(self, gelu):
+    def __init__(self, size):
         super().__init__()
-        self.gelu = gelu
-        self.norm_1, self.norm_2 = LayerNorm(), LayerNorm()
-        self.attention_in = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
-        self.attention_out = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.mlp_in = nn.Linear(WIDTH, 4 * WIDTH, bias=False)
-        self.mlp_out = nn.Linear(4 * WIDTH, WIDTH, bias=False)
+        self.size, width = size, size.width
+        self.norm_1, self.norm_2 = LayerNorm(size), LayerNorm(size)
+        self.attention_in = nn.Linear(width, 3 * width, bias=size.bias)
+        self.attention_out = nn.Linear(width, width, bias=size.bias)
+        self.mlp_in = nn.Linear(width, 4 * width, bias=size.bias)
+        self.mlp_out = nn.Linear(4 * width, width, bias=size.bias)
+        self.dropout = nn.Dropout(size.dropout)
 
     def forward(self, x):
-        batch, length, _ = x.shape
-        thirds = self.attention_in(self.norm_1(x)).split(WIDTH, dim=2)
-        q, k, v = (third.view(batch, length, HEADS, WIDTH // HEADS).transpose(1, 2) for third in thirds)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.attention_out(y.transpose(1, 2).reshape(batch, length, WIDTH))
-        return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_2(x)), approximate=self.gelu))
+        batch, length, width = x.shape
+        heads = self.size.heads
+        thirds = self.attention_in(self.norm_1(x)).split(width, dim=2)
+        q, k, v = (third.view(batch, length, heads, width // heads).transpose(1, 2) for third in thirds)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.size.dropout if self.training else 0.0)
+        x = x + self.dropout(self.attention_out(y.transpose(1, 2).reshape(batch, length, width)))
+        return x + self.dropout(self.mlp_out(F.gelu(self.mlp_in(self.norm_2(x)), approximate=self.size.gelu)))
 
 
 class GPT(nn.Module):
-    def __init__(self, vocabulary, gelu):
+    def __init__(self, vocabulary, size):
         super().__init__()
-        self.token_embedding = nn.Embedding(vocabulary, WIDTH)  # and, transposed, the head
-        self.position_embedding = nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = nn.ModuleList(Block(gelu) for _ in range(LAYERS))
-        self.norm = LayerNorm()
+        self.token_embedding = nn.Embedding(vocabulary, size.width)  # and, transposed, the head
+        self.position_embedding = nn.Embedding(size.context, size.width)
+        self.dropout = nn.Dropout(size.dropout)
+        self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
+        self.norm = LayerNorm(size)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * LAYERS) if "_out." in name else 0.02)
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * size.layers) if "_out." in name else 0.02)
+            elif "bias" in name:
+                nn.init.zeros_(parameter)
 
     def forward(self, inputs, targets):
-        x = self.token_embedding(inputs) + self.position_embedding(torch.arange(inputs.shape[1]))
+        positions = torch.arange(inputs.shape[1], device=inputs.device)
+        x = self.dropout(self.token_embedding(inputs) + self.position_embedding(positions))
         for block in self.blocks:
             x = block(x)
         logits = F.linear(self.norm(x), self.token_embedding.weight)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def draw_batch(ids):
-    starts = torch.randint(len(ids) - CONTEXT, (BATCH,)).tolist()
-    windows = torch.stack([ids[start : start + CONTEXT + 1] for start in starts])
+def make_optimiser(model, **options):
+    """AdamW in one kernel; matrices and tables decay."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim == 2]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, fused=True, **options)
+
+
+def draw_batch(ids, batch, context):
+    starts = torch.randint(len(ids) - context, (batch,)).tolist()
+    windows = torch.stack([ids[start : start + context + 1] for start in starts])
     return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
+
+
+def character_ids(text):
+    id_of = {character: i for i, character in enumerate(sorted(set(text)))}
+    return torch.tensor([id_of[character] for character in text]), len(id_of)
 
 
 def main():
@@ -91,20 +126,17 @@ def main():
     torch.manual_seed(1337)
     torch.set_num_threads(options.threads)
     text = options.data.read_text(encoding="utf-8")
-    id_of = {character: i for i, character in enumerate(sorted(set(text)))}
-    ids = torch.tensor([id_of[character] for character in text])
+    ids, vocabulary = character_ids(text)
 
-    model = GPT(len(id_of), gelu="tanh" if options.gelu == "tanh" else "none")
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim == 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), fused=True)
+    size = Size(gelu="tanh" if options.gelu == "tanh" else "none")
+    model = GPT(vocabulary, size)
+    optimiser = make_optimiser(model, lr=1e-3, betas=(0.9, 0.99))
     loss_of = torch.compile(model) if options.compile else model
 
     def step():
         """Returns the loss and the milliseconds the step took."""
         begin = time.perf_counter()
-        loss = loss_of(*draw_batch(ids))
+        loss = loss_of(*draw_batch(ids, BATCH, size.context))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

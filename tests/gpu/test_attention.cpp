@@ -174,7 +174,7 @@ struct BothWays {
   static constexpr int threads = 32;
   const std::uint32_t* operands;
   float* sums;
-  void operator()() const {
+  TRICYCLE_HD void operator()() const {
     const auto* mine = operands + 6 * tc::gpu::thread();
     const std::uint32_t a[] = {mine[0], mine[1], mine[2], mine[3]};
     float c[2][4] = {{1, 2, 3, 4}, {1, 2, 3, 4}};
