@@ -146,9 +146,9 @@ inline Contexts::~Contexts() {
 inline Context& context(Device device) {
   auto* mine = detail::contexts();
   tricycle::check(mine != nullptr, "cuda: ", device, " was asked for by a thread that is ending");
-  auto& context = mine->of[device.gpu];
-  if (!context) context = detail::new_context(device);
-  return *context;
+  auto found = mine->of.find(device.gpu);
+  if (found == mine->of.end()) found = mine->of.emplace(device.gpu, detail::new_context(device)).first;
+  return *found->second;
 }
 
 /// This thread's context for a GPU if it ever used that, else null.
