@@ -22,8 +22,7 @@ first() {
 
 eigen=$(first /usr/include/eigen3 build/fetched/eigen-src)
 catch2=$(first /usr/include/catch2/catch.hpp build/fetched/catch2-src/single_include/catch2/catch.hpp)
-text=$(first "${TEXT:-/nowhere}" "${TRICYCLE_DATA:-/nowhere}/tinyshakespeare.txt" "${XDG_CACHE_HOME:-$HOME/.cache}/tricycle/tinyshakespeare.txt" \
-  ../shared/data/tinyshakespeare.txt /work/shared/data/tinyshakespeare.txt)
+text=$(first "${TEXT:-/nowhere}" "${TRICYCLE_DATA:-/nowhere}/tinyshakespeare.txt" "${XDG_CACHE_HOME:-$HOME/.cache}/tricycle/tinyshakespeare.txt")
 
 rm -rf .carry/eigen && mkdir .carry/eigen
 cp -R "$eigen/Eigen" .carry/eigen/
