@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 #include "tricycle/core/device.hpp"
-#include "tricycle/core/pack.hpp"
+#include "tricycle/core/row.hpp"
 #include "tricycle/kernel/launch.hpp"
 #include "tricycle/kernel/threads.hpp"
 
