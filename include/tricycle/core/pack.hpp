@@ -30,6 +30,9 @@ struct Lanes { Index at; };
 /// works on a whole register all the same: what is read beyond them is 0, and what is written there is dropped.
 struct Tail { Index at; int count; };
 
+/// Lanes of rows that all begin at 16 bytes: a GPU need not look at each.
+struct Aligned : Lanes {};
+
 namespace detail {
 
 #ifndef __CUDA_ARCH__
@@ -159,8 +162,10 @@ TRICYCLE_HD inline Pack::Mask is_lane(Index lane, int count) {
 template <class T> using Bits = std::conditional_t<std::same_as<T, float>, float, std::uint16_t>;
 
 // Between a register and lanes numbers in memory of any alignment. A GPU moves 16 bytes at once where they are aligned so.
-#ifdef TRICYCLE_GPU_CODE
 TRICYCLE_HD inline bool is_aligned(const void* p) { return (reinterpret_cast<std::uintptr_t>(p) & 15) == 0; }
+/// May rows of n numbers be read as Aligned, the first of which is at p?
+TRICYCLE_HD inline bool rows_are_aligned(const void* p, Index n) { return is_aligned(p) && n % gpu_lanes == 0; }
+#ifdef TRICYCLE_GPU_CODE
 
 /// Copies a pack to or from a GPU's memory, 16 bytes at once. Left to itself nvcc finds the same single numbers in the branch
 /// that moves what is not aligned, and moves them one by one in both: the empty asm and __stwb, which is a plain store, keep
@@ -276,6 +281,16 @@ TRICYCLE_HD compute<T> load(const T* at, Index i) { return static_cast<compute<T
 template <class T>
 TRICYCLE_HD Pack load(const T* at, Lanes i) { return load_pack(at + i.at); }
 template <class T>
+TRICYCLE_HD Pack load(const T* at, Aligned i) {
+#ifdef TRICYCLE_GPU_CODE
+  Vector<Bits<T>> v;
+  load_wide<sizeof v>(&v, at + i.at);
+  return widen<T>(v);
+#else
+  return load_pack(at + i.at);
+#endif
+}
+template <class T>
 TRICYCLE_HD Pack load(const T* at, Tail i) { return widen<T>(load_bits(at + i.at, i.count)); }
 
 template <class T>
@@ -317,6 +332,7 @@ struct Row<const T> {
   TRICYCLE_HD compute<T> operator[](Index i) const { return detail::load(at, i); }
   TRICYCLE_HD Pack operator[](Lanes i) const { return detail::load(at, i); }
   TRICYCLE_HD Pack operator[](Tail i) const { return detail::load(at, i); }
+  TRICYCLE_HD Pack operator[](Aligned i) const { return detail::load(at, i); }
 };
 
 /// A Row to be written, where what is written is added to what is there if `add`: how gradients are gathered.
