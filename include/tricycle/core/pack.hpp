@@ -163,8 +163,9 @@ template <class T> using Bits = std::conditional_t<std::same_as<T, float>, float
 
 // Between a register and lanes numbers in memory of any alignment. A GPU moves 16 bytes at once where they are aligned so.
 TRICYCLE_HD inline bool is_aligned(const void* p) { return (reinterpret_cast<std::uintptr_t>(p) & 15) == 0; }
-/// May rows of n numbers be read as Aligned, the first of which is at p?
-TRICYCLE_HD inline bool rows_are_aligned(const void* p, Index n) { return is_aligned(p) && n % gpu_lanes == 0; }
+/// Do rows of n numbers, from p on, all begin at 16 bytes?
+template <class T>
+TRICYCLE_HD bool rows_are_aligned(const T* p, Index n) { return is_aligned(p) && n * static_cast<Index>(sizeof(T)) % 16 == 0; }
 #ifdef TRICYCLE_GPU_CODE
 
 /// Copies a pack to or from a GPU's memory, 16 bytes at once. Left to itself nvcc finds the same single numbers in the branch

@@ -59,10 +59,9 @@ struct ColumnsOnGpu {
     if (batch >= batches) return;
     Index first = (split - batch * splits) * height, last = first + height < rows ? first + height : rows;
     Gather<Out> to{out.at + split * n, out.add};
-    auto sum = [&](auto i) { to[i] = in_fours<Number<T, decltype(i)>>(batch * rows + first, batch * rows + last, [&](Index row) { return f(row, i); }); };
-    if constexpr (is_wide<F>)
-      if (f.aligned()) return sum(Aligned{{from}});
-    loop<is_wide<F>>(from, from + mine < n ? from + mine : n, sum);
+    at_piece<is_wide<F>>(from, n, f.aligned(), [&](auto i) {
+      to[i] = in_fours<Number<T, decltype(i)>>(batch * rows + first, batch * rows + last, [&](Index row) { return f(row, i); });
+    });
   }
 };
 

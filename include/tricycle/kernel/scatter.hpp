@@ -26,10 +26,10 @@ struct ScatterStrip {
 };
 
 #ifdef TRICYCLE_CUDA
-// On a GPU the rows are first listed by id, and each id's as they stand. Such a list has but one order, so that no chance can
-// change the sums; it is cut into chunks of one length, so that neither can many ids nor few leave the GPU idle.
+// On a GPU the rows are first listed by id, and each id's as they stand: such a list has but one order, so that no chance can
+// change a sum. It is cut into chunks of one length, so that few ids keep a GPU as busy as many.
 struct alignas(8) Listed {
-  int id, place;                                         // -1: none
+  int id = -1, place = -1;                               // none
   TRICYCLE_HD bool operator<(Listed b) const { return id != b.id ? id < b.id : place < b.place; }
 };
 
@@ -43,7 +43,7 @@ struct Unlisted {
   }
 };
 
-/// Sorted runs are joined, some at a time: a row's new place is the number of rows before it in each of them.
+/// Sorted runs of the list are joined: a row goes behind all rows that come before it in any of them.
 template <class From>
 struct MergeRuns {
   static constexpr Index ways = 16;
@@ -64,8 +64,8 @@ struct MergeRuns {
   }
 };
 
-/// Each thread has one pack of columns, or one column, of a chunk of the list. An id whose rows all are in the chunk is done;
-/// one that was begun in the chunk before, or that goes on in the next, leaves a part, which is listed anew.
+/// Each thread has one pack of columns, or one column, of a chunk of the list. An id that stands in no other chunk is done; of
+/// one that goes on from the chunk before, or into the next, the part is stored, and listed anew.
 template <class T>
 struct SumChunks {
   static constexpr int threads = 256, at_once = 4;
@@ -79,17 +79,17 @@ struct SumChunks {
     if (first >= count) return;
     const int before = first > 0 ? list[first - 1].id : -1, after = last < count ? list[last].id : -1, part = static_cast<int>(2 * chunk);
     if (from == 0 && count > height) {
-      list_of_parts[part] = before >= 0 && list[first].id == before ? Listed{before, part} : Listed{-1, -1};
-      list_of_parts[part + 1] = after >= 0 && list[last - 1].id == after ? Listed{after, after == before ? -1 : part + 1} : Listed{-1, -1};
+      list_of_parts[part] = before >= 0 && list[first].id == before ? Listed{before, part} : Listed{};
+      list_of_parts[part + 1] = after >= 0 && list[last - 1].id == after ? Listed{after, after == before ? -1 : part + 1} : Listed{};
     }
-    auto sum = [&](auto i) {
+    at_piece<wide>(from, n, tricycle::detail::rows_are_aligned(x, n), [&](auto i) {
       using R = Number<T, decltype(i)>;
       R total(0);
       int id = -1;                                       // whose total it is
       for (Index r = first; r <= last; r += at_once) {   // what is behind the last ends its id
         Listed row[at_once];
         R numbers[at_once];
-        for (int k = 0; k < at_once; ++k) row[k] = r + k < last ? list[r + k] : Listed{-1, -1};
+        for (int k = 0; k < at_once; ++k) row[k] = r + k < last ? list[r + k] : Listed{};
         for (int k = 0; k < at_once; ++k) numbers[k] = row[k].place < 0 ? R(0) : R(Row<const T>{x + row[k].place * n}[i]);
         for (int k = 0; k < at_once; ++k) {
           if (row[k].id != id) {
@@ -100,10 +100,7 @@ struct SumChunks {
           total = total + numbers[k];
         }
       }
-    };
-    if constexpr (wide)
-      if (tricycle::detail::rows_are_aligned(x, n)) return sum(Aligned{{from}});
-    loop<wide>(from, from + mine < n ? from + mine : n, sum);
+    });
   }
 };
 
@@ -120,7 +117,7 @@ void sum_list(Device device, Index count, Index n, const Listed* list, const T* 
 template <class T, class Id>
 void scatter_on_gpu(Device device, Index count, Index n, Index table, const Id* ids, const T* x, Gather<compute<T>> out) {
   constexpr Index most = 0x7fffffff, ways = MergeRuns<Unlisted<Id>>::ways;
-  tricycle::check(count <= most && table <= most, "cuda: rows of ", count, " ids cannot be added up into a table of ", table);
+  check(count <= most && table <= most, "cuda: rows of ", count, " ids cannot be added up into a table of ", table);
   if (!out.add) gpu::check(cudaMemsetAsync(out.at, 0, static_cast<std::size_t>(table * n) * sizeof *out.at, gpu::stream(device)), "cudaMemset");
   if (count == 0 || n == 0) return;
   gpu::Scratch<Listed> lists(2 * count, device);
