@@ -97,7 +97,7 @@ MUTANTS = [
     ('core/gpu_transfer', '>>after(here, there);', ';', 'a GPU copies before the other has written', 'order'),
     ('core/gpu_transfer', '>>after(there, here);', ';', 'a GPU goes on while the other copies', 'order'),
 
-    ('core/gpu_transfer', 'cudaEventQuery(piece->used) == cudaSuccess', 'true', 'staging is used again while a copy reads it', 'training'),
+    ('core/gpu_transfer', 'pieces_.size() < most ? cudaEventQuery(piece.used) : cudaEventSynchronize(piece.used)', 'cudaSuccess', 'staging is used again while a copy reads it', 'training'),
     ('core/gpu_transfer', 'here.capture->kept.push_back(piece);', ';', 'what a captured step uploads is freed', 'training'),
     ('core/gpu_memory', 'here && here->capture && here->capture->pool != block.pool', 'false', 'what a captured step reads is given to others', 'order'),
     ('core/gpu_transfer', 'cudaMemsetAsync(&here.alarm->raised, 0, sizeof said.raised, here.stream);', ';', 'an alarm is never off again', 'training'),

@@ -32,7 +32,8 @@ TEMPLATE_TEST_CASE("rows are added up by their ids, in one order", "[scatter]", 
   using R = compute<TestType>;
   struct Case { Index count, table, n; };
   std::mt19937_64 random(1);
-  for (auto [count, table, n] : {Case{1, 1, 1}, {31, 3, 5}, {33, 1, 8}, {64, 2, 16}, {257, 300, 7}, {1000, 1, 8}, {1000, 3, 13}, {2049, 65, 20}, {4099, 2, 8}, {0, 5, 3}, {9, 4, 0}}) {
+  for (const Case& c : {Case{1, 1, 1}, {31, 3, 5}, {33, 1, 8}, {64, 2, 16}, {257, 300, 7}, {1000, 1, 8}, {1000, 3, 13}, {2049, 65, 20}, {4099, 2, 8}, {0, 5, 3}, {9, 4, 0}}) {
+    const auto [count, table, n] = c;
     INFO(count << " rows of " << n << " into " << table);
     std::vector<std::uint16_t> ids(static_cast<std::size_t>(count));
     for (auto& id : ids) id = static_cast<std::uint16_t>(std::min(random(), random()) % static_cast<unsigned long>(table));
@@ -44,7 +45,7 @@ TEMPLATE_TEST_CASE("rows are added up by their ids, in one order", "[scatter]", 
       for (bool add : {false, true}) {
         auto sums = [&] {
           auto out = there(before);
-          kernel::scatter_rows<TestType>(gpu_0, count, n, table, ids_there.data(), x_there.data() + offset, {out.mutable_data(), add});
+          kernel::scatter_rows<TestType>(gpu_0, c.count, c.n, c.table, ids_there.data(), x_there.data() + offset, {out.mutable_data(), add});
           return out.to_vector();
         };
         const auto found = sums();
