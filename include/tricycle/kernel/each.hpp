@@ -47,7 +47,8 @@ struct EachOnGpu {
   }
 };
 
-/// f at the pack, or the number, that begins at `from` of rows of n: of rows that are aligned all at once, else one by one.
+/// f at the pack, or the number, that begins at `from` of rows of n: 16 bytes at once of rows that are aligned, else a Tail,
+/// which here may have all lanes.
 template <bool wide, class F>
 TRICYCLE_HD void at_piece(Index from, Index n, bool aligned, F f) {
   if constexpr (!wide) f(from);
