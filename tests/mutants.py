@@ -28,6 +28,7 @@ CASES = {
     'attention': ['is the composition', 'reads and writes in place', 'adds to gradients', 'drops what the op drops'],
     'order': ['what a thread frees', 'what a captured step reads or makes', 'GPUs wait for each other', 'a stream of its user'],
     'ops_float': ['float on a GPU'],
+    'scatter': ['rows are added up'],
 }
 ROWS = ['exp', 'a + b', 'sum: first axis', 'transpose: of a matrix', 'softmax', 'argmax: of equals', 'layer_norm: shifted', 'dropout', 'dense', 'embed: many', 'cross_entropy']
 PRODUCTS = ['"ij,jk->ik"']
@@ -46,13 +47,26 @@ MUTANTS = [
     ('map', 'row < walk.rows && from < walk.n', 'row <= walk.rows && from < walk.n', 'a row behind the last', 'ops_float'),
     ('map', 'from + mine < walk.n ? from + mine : walk.n', 'from + mine', 'the last pack of a row is a whole one', 'ops_float'),
     ('columns', 'first + height < rows ? first + height : rows', 'first + height', 'rows behind the last are added up', 'ops_float'),
-    ('columns', 'row = first; >>row < last', 'row < last - 1', 'the last row of a split is left out', 'ops_float'),
+    ('columns', '(c + d));>>from < to', 'from < to - 1', 'the last row of a split is left out', 'ops_float'),
+    ('columns', '(a + b) + (c + d)', '(a + b) + (c + c)', 'of four rows one is added twice', 'ops_float'),
+    ('columns', 'f.aligned()', 'true', '16 bytes at once of rows of any length', 'ops_float'),
     ('columns', 'batch >= batches', 'batch > batches', 'a batch behind the last is added up', 'ops_float'),
     ('map', 'j < count ? static_cast<float>(at[(i.at + j) * step]) : 0.f', 'static_cast<float>(at[(i.at + j) * step])', 'numbers a step apart are read behind the last', 'ops_float'),
     ('core/pack', 'load_bits(const T* from, int count)>>i < count ? __builtin_bit_cast(Bits<T>, from[i]) : Bits<T>(0)', '__builtin_bit_cast(Bits<T>, from[i])', 'a short pack is read whole', 'ops_float'),
     ('core/pack', 'is_aligned(const void* p) { return >>(reinterpret_cast<std::uintptr_t>(p) & 15) == 0', 'true', '16 bytes at once from anywhere', 'ops_float'),
     ('cublas', 'accumulate ? Scale(1) : Scale(0)', 'Scale(0)', 'a product is not added to what there is', 'ops_float'),
-    ('scatter', 'j = begin; j < end; ++j) >>rank += this->places[j] < i;', 'rank += this->places[j] <= i;', 'each place ranks itself', 'ops_float'),
+
+    ('scatter', 'from[middle] < mine', '!(mine < from[middle])', 'each row comes behind itself', 'scatter'),
+    ('scatter', 'place < b.place', 'false', 'two rows of an id have one place', 'scatter'),
+    ('scatter', 'first >= count', 'first > count', 'a chunk behind the last is added up', 'scatter'),
+    ('scatter', 'id != before && id != after', 'id != before', 'an id is done before the next chunk', 'scatter'),
+    ('scatter', 'after == before ? -1 : part + 1', 'part + 1', 'a part is read that a chunk of one id has not stored', 'scatter'),
+    ('scatter', 'r = first; >>r <= last', 'r < last', 'the last id of a full chunk is left out', 'scatter'),
+    ('scatter', 'r + k < last ? list[r + k] : Listed{}', 'list[r + k]', 'rows behind the last are added up', 'scatter'),
+    ('scatter', 'out.at + id * n, >>out.add', 'false', 'sums are not added to what there is', 'scatter'),
+    ('scatter', 'if (!out.add) >>gpu::check(cudaMemsetAsync(out.at, 0, static_cast<std::size_t>(table * n) * sizeof *out.at, gpu::stream(device)), "cudaMemset");', ';', 'an id that stands nowhere keeps what there is', 'scatter'),
+    ('scatter', 'tricycle::detail::rows_are_aligned(x, n)', 'true', '16 bytes at once of rows of any length', 'scatter'),
+    ('each', 'aligned && >>from + lanes <= n', 'true', 'the last pack of aligned rows is a whole one', 'scatter'),
 
     ('flash', 'from += step) {>>gpu::barrier();', ';', 'keys are overwritten while a warp reads them', 'attention'),
     ('flash', 'v, from, a.keys);\n      >>gpu::barrier();', ';', 'keys are read before they are there', 'attention'),
@@ -83,14 +97,13 @@ MUTANTS = [
     ('core/gpu_transfer', '>>after(here, there);', ';', 'a GPU copies before the other has written', 'order'),
     ('core/gpu_transfer', '>>after(there, here);', ';', 'a GPU goes on while the other copies', 'order'),
 
-    ('core/gpu_transfer', 'cudaEventQuery(piece->used) == cudaSuccess', 'true', 'staging is used again while a copy reads it', 'training'),
+    ('core/gpu_transfer', 'pieces_.size() < most ? cudaEventQuery(piece.used) : cudaEventSynchronize(piece.used)', 'cudaSuccess', 'staging is used again while a copy reads it', 'training'),
     ('core/gpu_transfer', 'here.capture->kept.push_back(piece);', ';', 'what a captured step uploads is freed', 'training'),
     ('core/gpu_memory', 'here && here->capture && here->capture->pool != block.pool', 'false', 'what a captured step reads is given to others', 'order'),
     ('core/gpu_transfer', 'cudaMemsetAsync(&here.alarm->raised, 0, sizeof said.raised, here.stream);', ';', 'an alarm is never off again', 'training'),
     ('capture', 'gpu::check(cudaEventRecord(staging.used, context_.stream), "cudaEventRecord");', ';', 'what a captured step is fed is overwritten', 'training'),
     ('op/attention', 'kernel::feed(device, [] { return random_bits(); })', 'kernel::Fed<std::uint64_t>{random_bits()}', 'each run of a captured step drops the same', 'training'),
     ('train/optimisers', 'struct AdamWStep>>if (!alarm.is_quiet()) return;', ';', 'AdamW moves in spite of the alarm', 'training'),
-    ('scatter', 'this->sorted[j] * row.n', 'this->places[j] * row.n', 'rows are added up in no particular order', 'training'),
     ('many', 'shares[middle].first_block <= gpu::block()', 'shares[middle].first_block < gpu::block()', 'the first block of a share works on the one before', 'training'),
 ]
 

@@ -30,6 +30,9 @@ struct Lanes { Index at; };
 /// works on a whole register all the same: what is read beyond them is 0, and what is written there is dropped.
 struct Tail { Index at; int count; };
 
+/// Lanes of rows that all begin at 16 bytes: a GPU need not look at each.
+struct Aligned : Lanes {};
+
 namespace detail {
 
 #ifndef __CUDA_ARCH__
@@ -159,8 +162,11 @@ TRICYCLE_HD inline Pack::Mask is_lane(Index lane, int count) {
 template <class T> using Bits = std::conditional_t<std::same_as<T, float>, float, std::uint16_t>;
 
 // Between a register and lanes numbers in memory of any alignment. A GPU moves 16 bytes at once where they are aligned so.
-#ifdef TRICYCLE_GPU_CODE
 TRICYCLE_HD inline bool is_aligned(const void* p) { return (reinterpret_cast<std::uintptr_t>(p) & 15) == 0; }
+/// Do rows of n numbers, from p on, all begin at 16 bytes?
+template <class T>
+TRICYCLE_HD bool rows_are_aligned(const T* p, Index n) { return is_aligned(p) && n * static_cast<Index>(sizeof(T)) % 16 == 0; }
+#ifdef TRICYCLE_GPU_CODE
 
 /// Copies a pack to or from a GPU's memory, 16 bytes at once. Left to itself nvcc finds the same single numbers in the branch
 /// that moves what is not aligned, and moves them one by one in both: the empty asm and __stwb, which is a plain store, keep

@@ -14,6 +14,16 @@ TRICYCLE_HD compute<T> load(const T* at, Index i) { return static_cast<compute<T
 template <class T>
 TRICYCLE_HD Pack load(const T* at, Lanes i) { return load_pack(at + i.at); }
 template <class T>
+TRICYCLE_HD Pack load(const T* at, Aligned i) {
+#ifdef TRICYCLE_GPU_CODE
+  Vector<Bits<T>> v;
+  load_wide<sizeof v>(&v, at + i.at);
+  return widen<T>(v);
+#else
+  return load_pack(at + i.at);
+#endif
+}
+template <class T>
 TRICYCLE_HD Pack load(const T* at, Tail i) { return widen<T>(load_bits(at + i.at, i.count)); }
 
 template <class T>
@@ -55,6 +65,7 @@ struct Row<const T> {
   TRICYCLE_HD compute<T> operator[](Index i) const { return detail::load(at, i); }
   TRICYCLE_HD Pack operator[](Lanes i) const { return detail::load(at, i); }
   TRICYCLE_HD Pack operator[](Tail i) const { return detail::load(at, i); }
+  TRICYCLE_HD Pack operator[](Aligned i) const { return detail::load(at, i); }
 };
 
 /// A Row to be written, where what is written is added to what is there if `add`: how gradients are gathered.
