@@ -49,7 +49,7 @@ TEST_CASE("token files: the bytes are nanoGPT's", "[token_file]") {
 TEST_CASE("token files: what is no token file is refused", "[token_file]") {
   ScratchFolder folder;
   std::string path = folder / "train.bin", start = "token file: " + path;
-  auto says = [&]<class Id>(Id, const std::string& bytes, tricycle::Index vocab_size) {
+  auto says = [&]<class Id>(Id, const std::string& bytes, int vocab_size) {
     tricycle::write_file(path, bytes);
     return refusal([&] { TokenFile<Id>(path, vocab_size); });
   };

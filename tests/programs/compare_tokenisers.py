@@ -2,6 +2,7 @@
 
     pip install tokenizers && python3 tests/programs/compare_tokenisers.py [STRINGS = 100000] [SEED = 1]
 
+With tokenizer.json and with vocab.json and merges.txt, each saved again by GPT2Tokeniser; tokenizers reads what that has saved.
 """
 import json
 import os
@@ -11,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
 from tokenizers import Tokenizer
 
+ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/golden"))
 import tokeniser                                         # noqa: E402  what draws the strings
 
@@ -36,7 +37,9 @@ def compare(name, program, files, strings, expected):
     print(f"{name}: {len(strings)} strings, {sum(map(len, expected))} ids, {len(wrong)} strings differ")
     for i in wrong[:5]:
         print(f"  {strings[i]!r}\n    tokenizers {expected[i]}\n    tricycle   {found[i]}")
-    return not wrong and ids_of(Tokenizer.from_file(str(saved)), strings) == expected
+    same = ids_of(Tokenizer.from_file(str(saved)), strings) == expected
+    print("  as saved, tokenizers gives", "the same" if same else "OTHERS")
+    return same and not wrong
 
 
 def main():

@@ -6,8 +6,8 @@
 #include <memory>
 #include <span>
 #include <sys/mman.h>
+#include <utility>
 #include <vector>
-#include "tricycle/core/shape.hpp"
 #include "tricycle/io/file.hpp"
 
 namespace tricycle {
@@ -28,7 +28,7 @@ template <TokenId Id>
 class TokenFile {
  public:
   /// Reads the file through once, to check its ids. Error: it is empty, no whole number of ids, or holds one outside [0, vocab_size).
-  TokenFile(const std::string& path, Index vocab_size) {
+  TokenFile(const std::string& path, int vocab_size) {
     file::Descriptor file(path, O_RDONLY);
     struct stat about;
     if (!file.is_open() || ::fstat(file.get(), &about) != 0) file::fail_to("read", path);
@@ -48,8 +48,8 @@ class TokenFile {
   std::shared_ptr<const void> owner() const { return owner_; }
 
  private:
-  void check_ids(const std::string& path, Index vocab_size) const {
-    auto is_outside = [vocab_size](Id id) { return id >= vocab_size; };
+  void check_ids(const std::string& path, int vocab_size) const {
+    auto is_outside = [vocab_size](Id id) { return std::cmp_greater_equal(id, vocab_size); };
     auto wrong = std::find_if(ids_.begin(), ids_.end(), is_outside);
     if (wrong == ids_.end()) return;
     auto at = static_cast<std::size_t>(wrong - ids_.begin());

@@ -139,16 +139,16 @@ class BPETokeniser {
   std::string decode(std::span<const int> ids) const { return pairs_.decode(ids); }
 
   /// {"tokeniser": "bpe", "merges": [[101,32], [116,104], …], "special_tokens": ["<|endoftext|>"]}, in the order of the ids.
-  void save(const std::string& path) const {
+  void save(const std::string& path) const { save_tokeniser(path, *this); }
+  Json to_json() const {
     Json::Array merges, special;
     for (auto [left, right, made] : pairs_.merges()) merges.push_back(Json::Array{left, right});
     for (int id = 256 + static_cast<int>(merges.size()); id < vocab_size(); ++id) special.push_back(pairs_.text(id));
-    write_file(path, Json::object({{"tokeniser", "bpe"}, {"merges", merges}, {"special_tokens", special}}).dump(2) + "\n");
+    return Json::object({{"tokeniser", "bpe"}, {"merges", merges}, {"special_tokens", special}});
   }
 
   /// What save wrote. Error: it is malformed, another kind of tokeniser's, or merges what is not there yet.
   static BPETokeniser load(const std::string& path) { return load_tokeniser<BPETokeniser>(path); }
-
   static BPETokeniser from_json(const Json& json) {
     json.allow_only({"tokeniser", "merges", "special_tokens"});
     const auto& kind = json.get<std::string>("tokeniser");

@@ -60,19 +60,19 @@ class CharacterTokeniser {
   }
 
   /// {"tokeniser": "character", "alphabet": "\n !$&…", "stray_bytes": [255]}, in the order of the ids.
-  void save(const std::string& path) const {
+  void save(const std::string& path) const { save_tokeniser(path, *this); }
+  Json to_json() const {
     std::string alphabet;
     Json::Array stray_bytes;
     for (const std::string& text : text_of_) {
       if (utf8::read(text, 0).bytes) alphabet += text;
       else stray_bytes.push_back(static_cast<unsigned char>(text[0]));
     }
-    write_file(path, Json::object({{"tokeniser", "character"}, {"alphabet", alphabet}, {"stray_bytes", stray_bytes}}).dump(2) + "\n");
+    return Json::object({{"tokeniser", "character"}, {"alphabet", alphabet}, {"stray_bytes", stray_bytes}});
   }
 
   /// What save wrote. Error: it is malformed, another kind of tokeniser's, or its characters are not in order.
   static CharacterTokeniser load(const std::string& path) { return load_tokeniser<CharacterTokeniser>(path); }
-
   static CharacterTokeniser from_json(const Json& json) {
     json.allow_only({"tokeniser", "alphabet", "stray_bytes"});
     const auto& kind = json.get<std::string>("tokeniser");

@@ -53,8 +53,9 @@ class GPT2Tokeniser {
   /// The bytes that these ids stand for, special tokens too. Error: an id outside [0, vocab_size()).
   std::string decode(std::span<const int> ids) const { return pairs_.decode(ids); }
 
-  /// A `tokenizer.json` as Hugging Face's `tokenizers` reads it.
-  void save(const std::string& path) const {
+  /// A `tokenizer.json` as Hugging Face's `tokenizers` reads it, in which every added token is special.
+  void save(const std::string& path) const { save_tokeniser(path, *this); }
+  Json to_json() const {
     Json::Object vocab;
     for (const std::string& name : names_) vocab.emplace_back(name, static_cast<int>(vocab.size()));
     Json::Array merges, added;
@@ -67,9 +68,8 @@ class GPT2Tokeniser {
     Json model = Json::object({{"type", "BPE"}, {"dropout", Json()}, {"unk_token", Json()}, {"continuing_subword_prefix", Json()},
                                {"end_of_word_suffix", Json()}, {"fuse_unk", false}, {"byte_fallback", false}, {"ignore_merges", false},
                                {"vocab", Json::object(std::move(vocab))}, {"merges", std::move(merges)}});
-    Json json = Json::object({{"version", "1.0"}, {"truncation", Json()}, {"padding", Json()}, {"added_tokens", std::move(added)}, {"normalizer", Json()},
-                              {"pre_tokenizer", bytes}, {"post_processor", Json()}, {"decoder", bytes}, {"model", std::move(model)}});
-    write_file(path, json.dump(2) + "\n");
+    return Json::object({{"version", "1.0"}, {"truncation", Json()}, {"padding", Json()}, {"added_tokens", std::move(added)}, {"normalizer", Json()},
+                         {"pre_tokenizer", bytes}, {"post_processor", Json()}, {"decoder", bytes}, {"model", std::move(model)}});
   }
 
   static GPT2Tokeniser from_json(const Json& json) {
@@ -121,7 +121,7 @@ class GPT2Tokeniser {
     for (const std::string& name : names_) pairs_.add(gpt2::bytes_of(name));
     for (int byte = 0; byte < 256; ++byte) {
       std::string token;
-      utf8::append(token, gpt2::visible(byte));
+      utf8::append(token, gpt2::visible[static_cast<std::size_t>(byte)]);
       auto id = id_of(token);
       check(id.has_value(), "the byte ", byte, ", written \"", token, "\", is not in the vocabulary");
       pairs_.set_byte(byte, *id);
@@ -130,30 +130,34 @@ class GPT2Tokeniser {
 
   static bool is_byte_level(const Json& json) { return !json.is_null() && json.get<std::string>("type") == "ByteLevel"; }
 
-  /// A line for each merge, its two tokens with one space between; the first line may say "#version: 0.2".
+  /// A line for each merge; the first may say "#version: 0.2".
   void read_merges(std::string_view file) {
     for (std::size_t at = 0, end; at < file.size(); at = end + 1) {
       end = (std::min)(file.find('\n', at), file.size());
       std::string_view line = file.substr(at, end - at);
       if (line.ends_with('\r')) line.remove_suffix(1);
-      if (at == 0 && line.starts_with("#version")) continue;
-      std::size_t space = line.find(' ');
-      check(space != line.npos && line.find(' ', space + 1) == line.npos, "the line at byte ", at, " is not two tokens with a space between");
-      add_merge(std::string(line.substr(0, space)), std::string(line.substr(space + 1)));
+      if (at > 0 || !line.starts_with("#version")) add_merge(line, "the line at byte ", at);
     }
   }
 
   /// The same as Hugging Face writes it: "Ġ t" or, newer, ["Ġ", "t"].
   void read_merges(const Json::Array& merges) {
     for (const Json& merge : merges) {
+      std::size_t n = pairs_.merges().size();
       if (merge.is_string()) {
-        read_merges(merge.as<std::string>());
+        add_merge(merge.as<std::string>(), "key \"merges\": merge ", n);
         continue;
       }
       const auto& pair = merge.as<Json::Array>("key \"merges\": ");
-      check(pair.size() == 2, "key \"merges\": merge ", pairs_.merges().size(), " has ", pair.size(), " tokens, not 2");
+      check(pair.size() == 2, "key \"merges\": merge ", n, " has ", pair.size(), " tokens, not 2");
       add_merge(pair[0].as<std::string>("key \"merges\": "), pair[1].as<std::string>("key \"merges\": "));
     }
+  }
+
+  void add_merge(std::string_view line, std::string_view what, std::size_t number) {
+    std::size_t space = line.find(' ');
+    check(space != line.npos && line.find(' ', space + 1) == line.npos, what, number, " is not two tokens with a space between");
+    add_merge(std::string(line.substr(0, space)), std::string(line.substr(space + 1)));
   }
 
   void add_merge(const std::string& left, const std::string& right) {

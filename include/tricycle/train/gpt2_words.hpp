@@ -61,22 +61,24 @@ inline std::size_t word_end(std::string_view text, std::size_t at) {
   return leaves_one ? last : end;
 }
 
-/// Bytes as characters: those that print stand for themselves, the others in turn are U+0100, U+0101, …
-constexpr char32_t visible(int byte) {
-  auto prints = [](int b) { return (b > 0x20 && b < 0x7f) || (b > 0xa0 && b != 0xad); };
-  if (prints(byte)) return static_cast<char32_t>(byte);
-  char32_t code = 0x100;
-  for (int b = 0; b < byte; ++b) code += !prints(b);
-  return code;
-}
+/// Bytes as characters: those that print stand for themselves, the others in turn are U+0100, U+0101, … U+0143.
+inline constexpr auto visible = [] {
+  std::array<char32_t, 256> codes{};
+  char32_t next = 0x100;
+  for (char32_t byte = 0; byte < 256; ++byte) {
+    bool prints = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte != 0xad);
+    codes[byte] = prints ? byte : next++;
+  }
+  return codes;
+}();
 
 /// The bytes of a token that is written in these characters. Text with any other character stands for itself.
 inline std::string bytes_of(const std::string& token) {
-  static const auto byte_of = [] {
-    std::array<int, 0x144> table;
-    table.fill(-1);
-    for (int byte = 0; byte < 256; ++byte) table[visible(byte)] = byte;
-    return table;
+  static constexpr auto byte_of = [] {
+    std::array<int, 0x144> bytes{};
+    bytes.fill(-1);
+    for (int byte = 0; byte < 256; ++byte) bytes[visible[static_cast<std::size_t>(byte)]] = byte;
+    return bytes;
   }();
   std::string bytes;
   for (std::size_t at = 0; at < token.size();) {

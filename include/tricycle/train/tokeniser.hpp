@@ -34,13 +34,13 @@ class Tokeniser {
   std::string decode(std::span<const int> ids) const {
     return std::visit([&](const auto& t) { return t.decode(ids); }, any_);
   }
-  void save(const std::string& path) const {
-    std::visit([&](const auto& t) { t.save(path); }, any_);
+  void save(const std::string& path) const { save_tokeniser(path, *this); }
+  Json to_json() const {
+    return std::visit([](const auto& t) { return t.to_json(); }, any_);
   }
 
   /// What save of any kind wrote. A file that does not say its kind is a `tokenizer.json` from elsewhere: GPT-2's.
   static Tokeniser load(const std::string& path) { return load_tokeniser<Tokeniser>(path); }
-
   static Tokeniser from_json(const Json& json) {
     if (!json.find("tokeniser")) return GPT2Tokeniser::from_json(json);
     const auto& kind = json.get<std::string>("tokeniser");

@@ -23,5 +23,11 @@ Kind load_tokeniser(const std::string& path) {
   return use_tokeniser_file(path, [](std::string_view text) { return Kind::from_json(Json::parse(text)); });
 }
 
+/// Writes to_json(), whole or not at all.
+template <class Kind>
+void save_tokeniser(const std::string& path, const Kind& tokeniser) {
+  write_file(path, tokeniser.to_json().dump(2) + "\n");
+}
+
 }
 }  // namespace tricycle
