@@ -83,7 +83,7 @@ TEST_CASE("gpt2: any bytes come back", "[gpt2_tokeniser]") {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {
     std::string text(random() % 300, ' ');
-    for (char& c : text) c = static_cast<char>(round % 2 ? random() % 256 : "a '\n\xc3\xa9\xe2\x80\xa8"[random() % 9]);
+    for (char& c : text) c = round % 2 ? static_cast<char>(random() % 256) : "a '\n\xc3\xa9\xe2\x80\xa8"[random() % 9];
     REQUIRE(tokens.decode(tokens.encode(text)) == text);
     REQUIRE(tokens.decode(tokens.encode_ordinary(text)) == text);
   }
@@ -122,6 +122,15 @@ TEST_CASE("gpt2: vocab.json and merges.txt", "[gpt2_tokeniser]") {
       if (!holds_special(string)) REQUIRE(tokens.encode(string) == ids);
     });
   }
+
+  // What no merge makes and what does not stand for itself is decoded, but a text does not hold it.
+  Json more = model["vocab"];
+  more.set("Ġunmade", 700);
+  tricycle::write_file(vocab, more.dump());
+  auto tokens = GPT2Tokeniser::load(vocab, merges);
+  REQUIRE(tokens.decode(std::vector<int>{700}) == " unmade");
+  REQUIRE(tokens.decode(tokens.encode("Ġunmade")) == "Ġunmade");
+  tricycle::write_file(vocab, model["vocab"].dump());
 
   auto says = [&](const std::string& text) {
     tricycle::write_file(merges, text);
@@ -173,6 +182,8 @@ TEST_CASE("gpt2: what GPT-2 does not do, tokenizer.json may not ask for", "[gpt2
   REQUIRE(model_says("vocab", with(good["model"]["vocab"], "e", -1)) == "token \"e\": its id -1 is not in [0, 704), which is how many there are");
   REQUIRE(model_says("vocab", with(good["model"]["vocab"], "e", 704)) == "token \"e\": its id 704 is not in [0, 704), which is how many there are");
   REQUIRE(token_says("lstrip", true) == "special token \"ftext|>\": \"lstrip\" is not for GPT-2");
+  REQUIRE(token_says("content", "<ÿ>") == "special token \"<ÿ>\": it is written like ordinary ones, in characters that stand for other bytes");
+  REQUIRE(token_says("content", "<日>").empty());
   REQUIRE(token_says("id", 3).find("is another token's too") != std::string::npos);
   REQUIRE(token_says("content", "<|end") == "the token \"<|end\" is 700 and 703");
   REQUIRE(token_says("content", "<|endoftext|>") == "the token \"<|endoftext|>\" is 0 and 703");

@@ -174,14 +174,16 @@ class GPT2Tokeniser {
     token.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
     const auto& text = token.get<std::string>("content");
     for (std::string_view key : {"single_word", "lstrip", "rstrip"}) check(!token.get<bool>(key, false), "special token \"", text, "\": \"", key, "\" is not for GPT-2");
-    (token.get<bool>("normalized") ? normalised_ : special_).add(text, token.get<int>("id"));
+    int id = token.get<int>("id");
+    check(pairs_.text(id) == text, "special token \"", text, "\": it is written like ordinary ones, in characters that stand for other bytes");
+    (token.get<bool>("normalized") ? normalised_ : special_).add(text, id);
   }
 
-  void unmade_are_special() {
+  void unmade_are_special() {                            // those that stand for themselves; others are only decoded
     std::vector<bool> made(names_.size());
     for (const auto& merge : pairs_.merges()) made[static_cast<std::size_t>(merge.made)] = true;
     for (int id = 0; id < vocab_size(); ++id)
-      if (!made[static_cast<std::size_t>(id)] && pairs_.text(id).size() > 1) special_.add(name(id), id);
+      if (!made[static_cast<std::size_t>(id)] && pairs_.text(id).size() > 1 && pairs_.text(id) == name(id)) special_.add(name(id), id);
   }
 
   void encode_words(std::string_view text, std::vector<int>& ids) const {
