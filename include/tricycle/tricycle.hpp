@@ -25,3 +25,4 @@
 #include "tricycle/train/checkpoint.hpp"
 #include "tricycle/train/generate.hpp"
 #include "tricycle/train/progress.hpp"
+#include "tricycle/io/tensorboard.hpp"
