@@ -25,4 +25,5 @@
 #include "tricycle/train/checkpoint.hpp"
 #include "tricycle/train/generate.hpp"
 #include "tricycle/train/progress.hpp"
+#include "tricycle/train/line_chart.hpp"
 #include "tricycle/io/tensorboard.hpp"

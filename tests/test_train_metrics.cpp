@@ -1,13 +1,16 @@
-// Event files against the bytes that TensorBoard's own package writes (golden/events.py), and texts that are not UTF-8.
+// How a run is shown: event files, against the bytes that TensorBoard's own package writes (golden/events.py), and charts.
 #include <cmath>
 #include <dirent.h>
 #include <limits>
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/io/tensorboard.hpp"
+#include "tricycle/train/line_chart.hpp"
 
 namespace board = tricycle::tensorboard;
+using tricycle::ChartAxis;
 using tricycle::EventLog;
+using tricycle::line_chart;
 using tricycle::read_file;
 
 TEST_CASE("CRC-32C gives the checksums of RFC 3720, appendix B.4", "[tensorboard]") {
@@ -71,9 +74,41 @@ TEST_CASE("a log is a file of its own, made with its first event", "[tensorboard
   ::rmdir(folder.c_str());
 }
 
-TEST_CASE("bytes that are no UTF-8 are replaced", "[tensorboard]") {
+TEST_CASE("bytes that are no UTF-8 are replaced", "[utf8]") {
   CHECK(tricycle::utf8::repaired("") == "");
   CHECK(tricycle::utf8::repaired("caf\xc3\xa9") == "café");
   CHECK(tricycle::utf8::repaired("\xff" "a\xc3") == "\xef\xbf\xbd" "a\xef\xbf\xbd");
   CHECK(tricycle::utf8::repaired("\xe2\x82") == "\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST_CASE("the marks of an axis are round numbers that enclose what is shown", "[chart]") {
+  auto marks = [](double low, double high, int n) {
+    ChartAxis axis("x", low, high, n);
+    std::string all;
+    for (tricycle::Index i = 0; i < axis.marks(); ++i) all += (i ? " " : "") + axis.label(i);
+    return all;
+  };
+  CHECK(marks(0, 2000, 8) == "0 500 1000 1500 2000");
+  CHECK(marks(0, 5000, 8) == "0 1k 2k 3k 4k 5k");
+  CHECK(marks(0, 3e6, 8) == "0 500k 1000k 1500k 2000k 2500k 3000k");
+  CHECK(marks(1.7952, 2.742, 6) == "1.6 1.8 2.0 2.2 2.4 2.6 2.8");
+  CHECK(marks(0.0712, 0.0713, 4) == "0.07120 0.07125 0.07130");
+  CHECK(marks(-1.5, 1, 5) == "-1.5 -1.0 -0.5 0.0 0.5 1.0");
+  CHECK(marks(0, 0, 2) == "0.0 0.5 1.0");
+  CHECK(marks(2, 2, 2) == "2.0 2.2");
+  ChartAxis axis("x", 1.7952, 2.742, 6);
+  CHECK((axis.place(1.6) == Approx(0).margin(1e-12) && axis.place(2.8) == Approx(1) && axis.place(2.2) == Approx(0.5)));
+  CHECK_THROWS_AS(ChartAxis("x", 0, std::numeric_limits<double>::infinity(), 3), tricycle::Error);
+}
+
+TEST_CASE("a chart has its points where the axes say, and names its curves", "[chart]") {
+  std::string svg = line_chart("<a & b>", "step", "loss", {{"training", "#00f", {{0, 3}, {100, 2}}}, {"validation", "#f00", {{100, 2.001}}}, {"none", "#000", {}}});
+  auto has = [&](const char* part) { return svg.find(part) != svg.npos; };
+  CHECK((svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n") && has(">&lt;a &amp; b></text>")));
+  CHECK(has("d=\"M70.0 50.0L700.0 420.0\" fill=\"none\" stroke=\"#00f\""));                 // from corner to corner
+  CHECK((has(">2.0</text>") && has(">3.0</text>") && has(">100</text>") && has(">step</text>") && has(">loss</text>")));
+  CHECK((has(">training 2.0000</text>") && has(">validation 2.0010</text>") && !has(">none")));
+  CHECK((has("y=\"424.1\" font-weight") && has("y=\"442.1\" font-weight")));                   // no name over another
+  CHECK(line_chart("", "", "", {}).ends_with("</svg>\n"));
+  CHECK_THROWS_AS(line_chart("", "", "", {{"x", "#000", {{1, std::nan("")}}}}), tricycle::Error);
 }
