@@ -12,7 +12,7 @@
 #include "tricycle/train/progress.hpp"
 
 using tricycle::CausalLMDataset;
-using tricycle::CausalLMWindows;
+using tricycle::EpochOrder;
 using tricycle::Error;
 using tricycle::Index;
 using tricycle::KeyedPermutation;
@@ -27,9 +27,9 @@ std::vector<Index> order(Index size, std::uint64_t key) {
   return places;
 }
 
-std::vector<Index> epoch(const CausalLMWindows& windows, Index number) {
+std::vector<Index> epoch(const EpochOrder& windows, Index number) {
   std::vector<Index> starts(static_cast<std::size_t>(windows.size()));
-  for (Index i = 0; i < windows.size(); ++i) starts[static_cast<std::size_t>(i)] = windows.start(number * windows.size() + i);
+  for (Index i = 0; i < windows.size(); ++i) starts[static_cast<std::size_t>(i)] = windows.at(number * windows.size() + i);
   return starts;
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("keyed permutations look drawn by chance", "[data]") {
 }
 
 TEST_CASE("each window comes once an epoch, in an order of its own", "[data]") {
-  CausalLMWindows windows(1000, 64);
+  EpochOrder windows(1000 - 64);
   CHECK(windows.size() == 936);
   std::vector<Index> reading_order = epoch(windows, 0);
   CHECK(std::is_sorted(reading_order.begin(), reading_order.end()));
@@ -163,6 +163,7 @@ TEST_CASE("a dataset refuses what it cannot be", "[data]") {
   CHECK_THROWS_WITH(CausalLMDataset(count_up(64), 64), "dataset: a text of 64 tokens is too short for a context of 64, which needs one more");
   CHECK_THROWS_AS(CausalLMDataset({}, 1), Error);
   CHECK_THROWS_WITH(CausalLMDataset(count_up(9), 0), "dataset: a context of 0");
+  CHECK_THROWS_AS(EpochOrder(0), Error);
   CHECK_THROWS_WITH(CausalLMDataset(count_up(9), 4).batch(0), "dataset: a batch of 0");
 }
 

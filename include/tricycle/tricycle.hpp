@@ -20,6 +20,7 @@
 #include "tricycle/kernel/capture.hpp"
 #include "tricycle/train/scheduler.hpp"
 #include "tricycle/train/dataset.hpp"
+#include "tricycle/train/prefetch.hpp"
 #include "tricycle/train/tokeniser.hpp"
 #include "tricycle/train/configs.hpp"
 #include "tricycle/train/checkpoint.hpp"
