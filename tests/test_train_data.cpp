@@ -200,6 +200,10 @@ TEST_CASE("the bar says what there is room for", "[progress]") {
     std::string bar = progress.bar(2.0113, width);
     CHECK(static_cast<long>(bar.size()) - 2 * std::count(bar.begin(), bar.end(), '\xe2') == width);
   }
+  progress.measure_use(1e6, 76.8e9);                                            // 19.2k tokens a second are 1.92e10 operations
+  CHECK(progress.use() == Approx(0.25).epsilon(1e-6));
+  CHECK(progress.bar(2.0113, 84) == " 250/2000 ━━──────────────────  loss 2.0113  ETA 1:17  19.2k tokens/s  25% MFU  0:11");
+  CHECK_THROWS_AS(progress.measure_use(1, 0), Error);
   progress.step(2000, 100);
   CHECK(progress.bar(1.9, 32) == "2000/2000 ━━━━━━━━━  loss 1.9000");
   CHECK(progress.seconds_left() == 0);
