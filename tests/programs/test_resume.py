@@ -32,7 +32,7 @@ class Resume(ProgramTest):
         self.assertNotEqual(fingerprint(self.here / 'other')['state']['generator'], found['state']['generator'])
 
     def test_stopped_anywhere(self):
-        for precision in 'float', 'bf16':
+        for precision in 'float', 'bf16', 'half':
             run = [*RUN, '--precision', precision]
             self.trains(*run, '--out', precision)
             for stops in (10,), (7,), (13,), (1, 7, 19):
@@ -116,7 +116,9 @@ class Resume(ProgramTest):
         for path, data in contents(out).items():
             if path.endswith('.safetensors'):
                 read_safetensors(out / path)
-            elif '.tmp' not in path:
+            elif path.endswith('.svg'):
+                self.assertTrue(data.endswith(b'</svg>\n'), path)
+            elif '.tmp' not in path and 'tfevents' not in path:
                 for part in data.splitlines(keepends=True) if path.endswith('.jsonl') else [data]:
                     json.loads(part)
                     self.assertEqual(part[-1:], b'\n', path)
