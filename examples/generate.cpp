@@ -1,6 +1,5 @@
 // generate: a GPT that train_gpt has trained goes on with a prompt, printing as it thinks.
 #include "command_line.hpp"
-#include "corpus.hpp"
 #include "run_folder.hpp"
 #include "tricycle/tricycle.hpp"
 
@@ -14,7 +13,7 @@ bool show(const std::string& text) {
 }
 
 /// The one token that a text is. Throws where it is none or several.
-int one_token(const examples::AnyTokeniser& tokeniser, const std::string& text) {
+int one_token(const Tokeniser& tokeniser, const std::string& text) {
   auto ids = tokeniser.encode(text);
   check(ids.size() == 1, "--stop: \"", text, "\" is ", ids.size(), " tokens, not one");
   return ids[0];
@@ -68,7 +67,7 @@ int program(examples::CommandLine& line) {
   if (!stop.empty()) options.stop = one_token(tokeniser, stop);
   auto prompts = all_prompts(prompt, prompts_file, samples);
   std::vector<std::vector<int>> ids;
-  for (auto& text : prompts) ids.push_back(text.empty() ? tokeniser.beginning() : tokeniser.encode(text));
+  for (auto& text : prompts) ids.push_back(text.empty() ? examples::beginning(tokeniser) : tokeniser.encode(text));
   GPT<float> model(config.training.model);
   load_model(model, folder.model());
   model.eval();

@@ -24,7 +24,7 @@ auto about(const std::string& file, Work work) {
 
 /// What config.json holds: what the run learns from, and how.
 struct RunConfig {
-  std::string name = "nanogpt_cpu", data{}, tokeniser = "char";
+  std::string name = "nanogpt_cpu", data{}, tokeniser = "character";
   tricycle::Index sample_every = 0, eval_windows = 0;    // steps; 0: no samples as it trains. 0: the whole validation text
   tricycle::TrainingConfig training{};
 };
@@ -60,6 +60,7 @@ struct RunFolder {
       json.allow_only({"config", "data", "tokeniser", "sample_every", "eval_windows", "training"});
       RunConfig run{json.get<std::string>("config"), json.get<std::string>("data"), json.get<std::string>("tokeniser"),
                     json.get<Index>("sample_every", 0), json.get<Index>("eval_windows", 0), tricycle::training_config(json["training"])};    // older runs have neither
+      if (run.tokeniser == "char") run.tokeniser = "character";                                           // as it was called once
       const tricycle::TrainingConfig& c = run.training;
       for (auto [key, n] : {std::pair("steps", c.steps), {"batch", c.batch}, {"accumulate", c.accumulate}, {"eval_every", c.eval_every}})
         check(n > 0, "key \"", key, "\": ", n, " is not above 0");
@@ -71,8 +72,8 @@ struct RunFolder {
   }
 
   /// Throws when the tokens are not those of the model.
-  AnyTokeniser read_tokeniser(const RunConfig& run) const {
-    auto tokens = AnyTokeniser::load(run.tokeniser, tokeniser());
+  tricycle::Tokeniser read_tokeniser(const RunConfig& run) const {
+    auto tokens = tricycle::Tokeniser::load(tokeniser());
     tricycle::Index n = tokens.vocab_size(), wanted = run.training.model.vocab_size;
     tricycle::check(n == wanted, tokeniser(), " has ", n, " tokens, but the model in ", config(), " has ", wanted);
     return tokens;

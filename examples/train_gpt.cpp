@@ -1,5 +1,4 @@
 // train_gpt: a GPT learns to write as its text does. Trains, measures, saves as it goes, resumes, and prints a sample.
-#include "corpus.hpp"
 #include "train_options.hpp"
 
 namespace {
@@ -9,7 +8,14 @@ using examples::Run;
 /// The text of a run, whose tokeniser is made for it unless the run has one already.
 examples::Text read_text(const Run& run) {
   std::string text = examples::read_corpus(run.config.data);
-  examples::AnyTokeniser tokeniser = run.resume ? run.folder.read_tokeniser(run.config) : examples::AnyTokeniser(CharacterTokeniser::train(text));
+  const Index usual = run.config.training.model.vocab_size;
+  auto make = [&]() -> Tokeniser {
+    if (run.resume) return run.folder.read_tokeniser(run.config);
+    if (run.config.tokeniser == "character") return CharacterTokeniser::train(text);
+    if (run.config.tokeniser == "gpt2") return examples::load_gpt2(run.tokeniser_files);
+    return BPETokeniser::train(text, run.vocab.value_or(usual > 256 ? static_cast<int>(usual) : 1024));
+  };
+  Tokeniser tokeniser = make();
   auto parts = split(tokeniser.encode(text), 0.9);
   return {tokeniser, Tokens(std::move(parts.train)), Tokens(std::move(parts.validation))};
 }

@@ -32,7 +32,10 @@ inline Run read_command_line(CommandLine& line) {
   line.about("Trains a GPT on text, from the first step or from where an earlier run stopped, and prints a sample of what it writes.");
   line.choice("--config NAME", config.name, "where the values of all options below come from that are not given: " + config_names(), config_names());
   line.option("--data FILE|FOLDER", config.data, "the text, or a folder whose text files are read one after the other");
-  line.choice("--tokeniser char", config.tokeniser, "what a token is: a character");
+  line.choice("--tokeniser KIND", config.tokeniser, std::string("what a token is, ") + tokenisers + ": a character, a piece of a word of this text, or one of GPT-2's",
+              std::string("char|") + tokenisers);
+  line.option("--vocab N", run.vocab, "pieces of words to tell apart (without it: as many as the configuration says, or 1024)", {.least = 256, .most = most});
+  line.option("--tokeniser-files PATH", run.tokeniser_files, "GPT-2's tokenizer.json, or the folder of its vocab.json and merges.txt");
   line.option("--steps N", c.steps, "updates of the weights", {.least = 1, .most = most});
   line.choice("--budget steps|chinchilla", run.budget, "how long: so many steps, or until each parameter has had its some 20 tokens");
   line.option("--batch N", c.batch, "windows of text in a pass", {.least = 1, .most = most});
@@ -62,9 +65,13 @@ inline Run read_command_line(CommandLine& line) {
   if (run.resume && !out.empty() && out != resumed) throw UsageError("--resume goes on in its own folder: leave --out away");
   run.folder.path = run.resume ? resumed : out.empty() ? free_folder() : out;
   auto before = run.resume ? run.folder.read_config() : RunConfig{.name = config.name, .training = named_config(config.name)};
+  if (!run.resume) before.tokeniser = tokeniser_for(before.training.model.vocab_size);
   config = before;
   line.parse();
+  if (config.tokeniser == "char") config.tokeniser = "character";
   if (run.resume) check_same(before, config, run.folder.path);
+  if (run.vocab && (run.resume || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
+  if (line.peek("--budget") && run.budget == "chinchilla" && line.peek("--steps")) throw UsageError("--steps or --budget chinchilla, not both");
   if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
   if (config.data.empty()) throw UsageError("--data FILE|FOLDER is needed: what to learn from");
   config.data = std::filesystem::absolute(config.data).string();          // so that resuming finds it from anywhere

@@ -16,6 +16,8 @@ struct Run {
   RunFolder folder;
   RunConfig config;
   std::optional<Index> stop_at;
+  std::optional<int> vocab;
+  std::string tokeniser_files;
   int n_threads = threads();
   Device device = Device::cpu;
   std::string budget = "steps", capture = "on";
@@ -99,7 +101,7 @@ class Trainer {
   /// What the model writes now; Ctrl-C cuts it short.
   std::string sample(const GenerateOptions& options) {
     model_.eval();
-    auto ids = generate(model_, tokeniser_.beginning(), options, [](int) { return !interrupted(); });
+    auto ids = generate(model_, beginning(tokeniser_), options, [](int) { return !interrupted(); });
     model_.train();
     return tokeniser_.decode(ids);
   }
@@ -224,7 +226,7 @@ class Trainer {
 
   Run run_;
   TrainingConfig config_;
-  AnyTokeniser tokeniser_;
+  Tokeniser tokeniser_;
   GPT<T> model_;
   AdamW optimiser_;
   std::optional<LossScale> scale_;                       // for half alone

@@ -42,12 +42,19 @@ class Errors(ProgramTest):
                 ("--lr needs a number, not 'inf'", '--lr', 'inf'),
                 ("--precision is one of float|bf16|half, not 'double'", '--precision', 'double'),
                 (r"--config is one of nanogpt_cpu\|.*debug.*, not 'gpt3'", '--config', 'gpt3'),
-                (r"--tokeniser is one of char\|?\S*, not 'words'", '--tokeniser', 'words'),
+                (r"--tokeniser is one of char\|character\|bpe\|gpt2, not 'words'", '--tokeniser', 'words'),
                 ("--budget is one of steps|chinchilla, not 'much'", '--budget', 'much'),
                 ('--sample-every must be at least 0, not -1', '--sample-every', -1),
                 ('--quiet takes no value', '--quiet=yes'),
                 ('--resume FOLDER lacks its value', '--resume'),
                 ('--resume goes on in its own folder', '--resume', 'one', '--out', 'another')]:
+            with self.subTest(sentence):
+                self.refuses_to_train(2, sentence, *DEBUG, *options)
+        for sentence, *options in [
+                ('--vocab is for a new run with --tokeniser bpe', '--vocab', 300),
+                ('--vocab must be at least 256, not 9', '--tokeniser', 'bpe', '--vocab', 9),
+                ('--tokeniser gpt2 needs --tokeniser-files', '--tokeniser', 'gpt2'),
+                ('--steps or --budget chinchilla, not both', '--steps', 4, '--budget', 'chinchilla')]:
             with self.subTest(sentence):
                 self.refuses_to_train(2, sentence, *DEBUG, *options)
         self.refuses_to_train(2, '--data FILE|FOLDER is needed', '--config', 'debug')
@@ -152,7 +159,7 @@ class Errors(ProgramTest):
     def test_tokeniser(self):
         path = self.trained() / 'tokeniser.json'
         good = path.read_text(encoding='utf-8')
-        for sentence, text in [(r'tokeniser\.json: json: .* at byte 30', good[:30]), (r'tokeniser\.json: .*"bpe"', good.replace('character', 'bpe')),
+        for sentence, text in [(r'tokeniser\.json: json: .* at byte 30', good[:30]), (r'tokeniser\.json: .*"words"', good.replace('character', 'words')),
                                (r'tokeniser\.json: .*"letters" is unknown', good.replace('alphabet', 'letters'))]:
             path.write_text(text, encoding='utf-8')
             self.refuses_to_train(1, sentence, '--resume', 'out')

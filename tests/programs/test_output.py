@@ -13,7 +13,7 @@ from program import DEBUG, ProgramTest, fingerprint, main, metrics, read_safeten
 TINY = ['--width', 16, '--layers', 1, '--heads', 2, '--context', 16, '--batch', 2, '--accumulate', 1]
 
 OPTIONS = {
-    'train_gpt': '--config --data --tokeniser --steps --budget --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every '
+    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --steps --budget --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every '
                  '--eval-windows --sample-every --out --resume --stop-at --seed --threads --device --capture --tune --precision --quiet --help',
     'generate': '--model --prompt --prompts --samples --tokens --temperature --top-k --top-p --repetition-penalty --stop --seed --greedy --device --help',
     'iris': '--data --help',
@@ -122,6 +122,30 @@ class Output(ProgramTest):
             losses = [line['train_loss'] for line in metrics(self.here / name)]
             self.assertEqual(len(losses), 2)
             self.assertLess(losses[-1], losses[0], name)
+
+    def test_pieces_of_words(self):
+        said = self.trains(*DEBUG, '--tokeniser', 'bpe', '--vocab', 300, '--steps', 60, '--eval-every', 30, '--lr', 1e-2, '--out', 'out')
+        self.assertIn(', 300 different;', said)
+        self.assertEqual(json.loads((self.here / 'out/tokeniser.json').read_text())['tokeniser'], 'bpe')
+        losses = [line['val_loss'] for line in metrics(self.here / 'out')]
+        self.assertLess(losses[-1], losses[0])
+        self.assertTrue(self.succeeds('generate', '--model', 'out', '--prompt', 'Ω is new', '--tokens', 9).startswith('Ω is new'))
+        self.trains('--resume', 'out', '--steps', 61)
+        self.refuses(2, 'began with --tokeniser bpe, not character', 'train_gpt', '--resume', 'out', '--tokeniser', 'character')
+
+    def test_gpt2_tokens(self):
+        """A vocabulary of the bytes, as GPT-2 writes them, and one merge."""
+        plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+        letters = [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
+        (self.here / 'gpt2').mkdir()
+        vocabulary = {token: i for i, token in enumerate([*letters, 'Ġs', '<|endoftext|>'])}
+        (self.here / 'gpt2/vocab.json').write_text(json.dumps(vocabulary))
+        (self.here / 'gpt2/merges.txt').write_text('#version: 0.2\nĠ s\n', encoding='utf-8')
+        run = [*DEBUG, '--tokeniser', 'gpt2', '--steps', 20]
+        self.assertIn(', 258 different;', self.trains(*run, '--tokeniser-files', 'gpt2', '--out', 'out'))
+        self.trains(*run, '--tokeniser-files', 'out/tokeniser.json', '--out', 'again')
+        self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'again'))
+        self.assertIn('é <|endoftext|>', self.succeeds('generate', '--model', 'out', '--prompt', 'é <|endoftext|>', '--stop', '<|endoftext|>', '--tokens', 5))
 
     def test_half(self):
         """Half learns as float does."""
