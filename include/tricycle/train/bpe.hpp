@@ -13,7 +13,7 @@ class BytePairTrainer {
  public:
   /// Adds a stretch of text; pairs do not reach across its ends.
   void add(std::string_view text) {
-    check(text.size() < end - tokens_.size(), "tokeniser: a text of 2^32 bytes or more is too long to train on");
+    check(text.size() < end - tokens_.size(), "a text of 2^32 bytes or more is too long to train on");
     for (char byte : text) append(static_cast<unsigned char>(byte));
     append(nothing);
   }
@@ -110,17 +110,20 @@ class BPETokeniser {
   /// Merges the most frequent pair of neighbours, of several the smallest, until there are vocab_size tokens or no pair
   /// stands twice. Error: the vocabulary has no room for the bytes and the special tokens.
   static BPETokeniser train(std::string_view text, int vocab_size, const std::vector<std::string>& special_tokens = {}) {
-    SpecialTokens special;
-    for (const std::string& token : special_tokens) special.add(token, 0);
-    int n_special = static_cast<int>(special_tokens.size()), least = 256 + n_special;
-    check(vocab_size >= least, "tokeniser: a vocabulary of ", vocab_size, " has no room for the 256 bytes and ", n_special, " special tokens");
-    BytePairTrainer trainer;
-    special.cut(text, [&](std::string_view plain) { trainer.add(plain); }, [](int) {});
-    BPETokeniser tokeniser;
-    int n_merges = vocab_size - least;
-    trainer.run([&](int left, int right) { return n_merges-- > 0 ? tokeniser.merge(left, right) : -1; });
-    for (const std::string& token : special_tokens) tokeniser.add_special(token);
-    return tokeniser;
+    try {
+      SpecialTokens special;
+      for (const std::string& token : special_tokens) special.add(token, 0);
+      int n_special = static_cast<int>(special_tokens.size()), n_merges = vocab_size > 0 ? vocab_size - 256 - n_special : -1;
+      check(n_merges >= 0, "a vocabulary of ", vocab_size, " has no room for the 256 bytes and ", n_special, " special tokens");
+      BytePairTrainer trainer;
+      special.cut(text, [&](std::string_view plain) { trainer.add(plain); }, [](int) {});
+      BPETokeniser tokeniser;
+      trainer.run([&](int left, int right) { return n_merges-- > 0 ? tokeniser.merge(left, right) : -1; });
+      for (const std::string& token : special_tokens) tokeniser.add_special(token);
+      return tokeniser;
+    } catch (const Error& error) {
+      fail("tokeniser: ", error.what());
+    }
   }
 
   int vocab_size() const { return pairs_.vocab_size(); }
@@ -135,7 +138,7 @@ class BPETokeniser {
   /// The bytes that these ids stand for. Error: an id outside [0, vocab_size()).
   std::string decode(std::span<const int> ids) const { return pairs_.decode(ids); }
 
-  /// {"tokeniser": "bpe", "merges": [[101, 32], [116, 104], …], "special_tokens": ["<|endoftext|>"]}, in the order of the ids.
+  /// {"tokeniser": "bpe", "merges": [[101,32], [116,104], …], "special_tokens": ["<|endoftext|>"]}, in the order of the ids.
   void save(const std::string& path) const {
     Json::Array merges, special;
     for (auto [left, right, made] : pairs_.merges()) merges.push_back(Json::Array{left, right});
