@@ -5,6 +5,7 @@
 #include <vector>
 #include "command_line.hpp"
 #include "corpus.hpp"
+#include "tricycle/io/token_file.hpp"
 #include "tricycle/train/dataset.hpp"
 #include "tricycle/train/tokeniser.hpp"
 
@@ -25,6 +26,18 @@ inline tricycle::GPT2Tokeniser load_gpt2(const std::string& path) {
 
 /// What a text is begun with that has no prompt: a new line or, of characters, the first that there is, which it often is.
 inline std::vector<int> beginning(const tricycle::Tokeniser& tokeniser) { return tokeniser.kind() == "character" ? std::vector<int>{0} : tokeniser.encode("\n"); }
+
+/// Does a folder hold token files, as nanoGPT makes them: train.bin and val.bin?
+inline bool is_token_folder(const std::string& path) { return tricycle::file_exists(path + "/train.bin") && tricycle::file_exists(path + "/val.bin"); }
+
+/// Ids from a file: of 16 bits, or of 32 where the vocabulary does not fit in 16.
+inline tricycle::Tokens map_tokens(const std::string& path, tricycle::Index vocab_size) {
+  auto map = [&]<class Id>(Id) {
+    tricycle::TokenFile<Id> file(path, vocab_size);
+    return tricycle::Tokens(file.ids(), file.owner());
+  };
+  return vocab_size <= 65536 ? map(std::uint16_t{}) : map(std::uint32_t{});
+}
 
 /// A text, cut into what is trained on and what is validated with.
 struct Text {

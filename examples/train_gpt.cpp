@@ -5,8 +5,16 @@ namespace {
 using namespace tricycle;
 using examples::Run;
 
+/// The token files of a run. What made them is in tokeniser.json beside them, or else is GPT-2's.
+examples::Text map_text(const Run& run) {
+  const std::string &folder = run.config.data, beside = folder + "/tokeniser.json";
+  auto tokeniser = run.resume ? run.folder.read_tokeniser(run.config) : file_exists(beside) ? Tokeniser::load(beside) : Tokeniser(examples::load_gpt2(run.tokeniser_files));
+  return {tokeniser, examples::map_tokens(folder + "/train.bin", tokeniser.vocab_size()), examples::map_tokens(folder + "/val.bin", tokeniser.vocab_size())};
+}
+
 /// The text of a run, whose tokeniser is made for it unless the run has one already.
 examples::Text read_text(const Run& run) {
+  if (examples::is_token_folder(run.config.data)) return map_text(run);
   std::string text = examples::read_corpus(run.config.data);
   const Index usual = run.config.training.model.vocab_size;
   auto make = [&]() -> Tokeniser {
@@ -53,8 +61,10 @@ int program(examples::CommandLine& line) {
 #endif
   examples::catch_interrupts();
   auto text = read_text(run);
+  run.config.tokeniser = text.tokeniser.kind();
   config.model.vocab_size = text.tokeniser.vocab_size();
-  check(text.validation.size() > config.model.context_window, run.config.data, " is too short: its last tenth, ", text.validation.size(),
+  const char* part = examples::is_token_folder(run.config.data) ? "val.bin" : "its last tenth";
+  check(text.validation.size() > config.model.context_window, run.config.data, " is too short: ", part, ", ", text.validation.size(),
         " tokens to validate with, must be longer than the context of ", config.model.context_window);
   if (run.budget == "chinchilla") config.steps = optimal_n_steps(config);
   config.warm_up = (std::min)(config.warm_up, config.steps / 10);          // a short run has a short one

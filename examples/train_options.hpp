@@ -31,7 +31,7 @@ inline Run read_command_line(CommandLine& line) {
   constexpr double most = 1e9;
   line.about("Trains a GPT on text, from the first step or from where an earlier run stopped, and prints a sample of what it writes.");
   line.choice("--config NAME", config.name, "where the values of all options below come from that are not given: " + config_names(), config_names());
-  line.option("--data FILE|FOLDER", config.data, "the text, or a folder whose text files are read one after the other");
+  line.option("--data FILE|FOLDER", config.data, "the text, or a folder whose text files are read one after the other, or that holds tokens: train.bin and val.bin, and tokeniser.json");
   line.choice("--tokeniser KIND", config.tokeniser, std::string("what a token is, ") + tokenisers + ": a character, a piece of a word of this text, or one of GPT-2's",
               std::string("char|") + tokenisers);
   line.option("--vocab N", run.vocab, "pieces of words to tell apart (without it: as many as the configuration says, or 1024)", {.least = 256, .most = most});

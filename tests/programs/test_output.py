@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What the programs print and write, when all goes well."""
+import array
 import json
 import math
 import os
@@ -146,6 +147,24 @@ class Output(ProgramTest):
         self.trains(*run, '--tokeniser-files', 'out/tokeniser.json', '--out', 'again')
         self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'again'))
         self.assertIn('é <|endoftext|>', self.succeeds('generate', '--model', 'out', '--prompt', 'é <|endoftext|>', '--stop', '<|endoftext|>', '--tokens', 5))
+
+    def test_token_files(self):
+        """Tokens are what the text is, cut where it is cut."""
+        self.trains(*DEBUG, '--tokeniser', 'bpe', '--vocab', 256, '--steps', 20, '--eval-every', 10, '--out', 'text')
+        data = text().encode()                                       # whose bytes are their own tokens
+        folder = self.here / 'tokens'
+        folder.mkdir()
+        middle = int(len(data) * 0.9)
+        for name, part in ('train.bin', data[:middle]), ('val.bin', data[middle:]):
+            (folder / name).write_bytes(array.array('H', list(part)).tobytes())
+        run = ['--config', 'debug', '--data', 'tokens', '--steps', 20, '--eval-every', 10]
+        self.refuses(2, '--tokeniser gpt2 needs --tokeniser-files', 'train_gpt', *run, '--out', 'none')
+        (folder / 'tokeniser.json').write_bytes((self.here / 'text/tokeniser.json').read_bytes())
+        self.trains(*run, '--stop-at', 7, '--out', 'out')
+        self.trains('--resume', 'out')
+        self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'text'))
+        (folder / 'val.bin').write_bytes(array.array('H', [1, 256]).tobytes())
+        self.refuses(1, r'val.bin: id 256 at byte 2 is not in \[0, 256\)', 'train_gpt', *run, '--out', 'none')
 
     def test_half(self):
         """Half learns as float does."""

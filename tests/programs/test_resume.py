@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """However a run is interrupted, going on with it ends where it would have ended: to the bit."""
 import json
+import pathlib
 import random
+import re
 import signal
 import time
 
@@ -88,6 +90,16 @@ class Resume(ProgramTest):
         self.assertEqual(fingerprint(self.here / 'out'), saved)
         self.trains('--resume', 'out', '--lr', 1e-3)
         self.assertEqual(fingerprint(self.here / 'out'), expected)
+
+    def test_memory_does_not_grow(self):
+        """Between its 500th step and its 5000th a run takes no more memory, although it measures, saves and samples."""
+        process = self.start('train_gpt', *DEBUG, '--steps', 5000, '--eval-every', 250, '--sample-every', 500, '--accumulate', 2, '--dropout', 0.1, '--out', 'out')
+        taken = {}
+        for line in process.stdout:
+            if found := re.match(r'step (\d+)  training loss', line.decode()):
+                taken[int(found[1])] = int(re.search(r'RssAnon:\s*(\d+) kB', pathlib.Path(f'/proc/{process.pid}/status').read_text())[1])
+        self.assertEqual((process.wait(), max(taken)), (0, 5000))
+        self.assertLess(taken[4750] - taken[500], 256, taken)
 
     # ---------------------------------------------------------------- stopped from outside
 
