@@ -139,7 +139,7 @@ TEST_CASE("tokens may be of 16 or 32 bits, in memory that somebody keeps", "[dat
 TEST_CASE("what is read ahead is what would be read", "[data]") {
   auto fresh = [] { return CausalLMDataset(count_up(500), 16).batch(7).shuffle(3); };
   auto data = fresh();
-  for (std::size_t ahead : {1, 2, 5}) {
+  for (std::size_t ahead : {1u, 2u, 5u}) {
     data.seek(0);
     Prefetch early(fresh(), ahead);
     for (int i = 0; i < 150; ++i) {
