@@ -63,6 +63,11 @@ struct Layer {
   }
   void zero_grad() { each_parameter([](auto&, Parameter& parameter) { parameter.zero_grad(); }); }
 
+  /// Call every parameter's tensor by its name, in explain() and in errors, until it is moved or held in another precision.
+  void name_parameters() {
+    each_parameter([](const std::string& name, Parameter& parameter) { parameter.visit([&](auto& x) { x.named(name); }); });
+  }
+
   /// Dropout drops while training (as a new layer does), and lets everything pass otherwise.
   void train(bool on = true) {
     auto set = [on](const std::string&, auto& part) {

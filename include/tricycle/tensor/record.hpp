@@ -4,6 +4,7 @@
 #include <functional>
 #include <tuple>
 #include "tricycle/kernel/map.hpp"
+#include "tricycle/tensor/anomaly.hpp"
 #include "tricycle/tensor/tensor.hpp"
 
 namespace tricycle {
@@ -21,6 +22,27 @@ Tensor<T> filled(const Shape& shape, T value, Device device) {
   Tensor<T> t(shape, device);
   kernel::each(device, t.size(), Fill<T>{value, t.mutable_data()});
   return t;
+}
+
+/// g, cut to [-most, most]. NaN stays.
+template <class T>
+struct Clip {
+  compute<T> most;
+  template <class R> TRICYCLE_HD R operator()(R g) const { return (math::max)((math::min)(g, R(most)), R(-most)); }
+};
+
+template <Element T>
+Anomaly find_anomaly(const Tensor<T>& x) { return find_anomaly(x.detach().from_gpu().span()); }
+
+/// What anomaly mode wants to know of operands.
+template <Element T>
+Operand operand(const Tensor<T>& x) { return {x.node().get(), x.shape(), dtype_name<T>(), find_anomaly(x)}; }
+
+template <Floating T, Floating... U>
+void look_at(std::string_view op, const Tensor<T>& result, const std::tuple<const Tensor<U>&...>& args) {
+  if (!detecting()) [[likely]] return;
+  const auto operands = std::apply([](auto&... arg) { return std::array<Operand, sizeof...(U)>{operand(arg)...}; }, args);
+  check_result(op, result.shape(), dtype_name<T>(), find_anomaly(result), operands);
 }
 
 }  // namespace detail
@@ -83,9 +105,11 @@ template <Floating T>
 struct Edge {
   std::shared_ptr<AnyNode> arg;
   Back<T> back_fn;
+  std::optional<detail::Operand> operand;                // in anomaly mode
 
   template <Floating U, class F>
   Edge(const Tensor<U>& x, F f) {
+    if (detecting()) [[unlikely]] operand = detail::operand(x);
     if (!recording() || !x.node()) return;
     arg = x.node();
     back_fn = detail::Sending<T, F, U>(std::move(f));
@@ -104,16 +128,43 @@ struct Node final : AnyNode {
   void begin_walk() noexcept override {
     if (!is_leaf()) grad.reset();
   }
-  void propagate(bool retain) override {
+  void propagate(const BackwardOptions& options) override {
     if (is_leaf()) {                                     // keeps its gradient, as its own: what came may be shared
       if (grad && !grad->is_unique()) grad = grad->clone();
       return;
     }
-    if (grad) send(*grad);
+    if (grad && (options.clip || detecting())) [[unlikely]] {
+      for (std::size_t i = 0; i < args.size(); ++i)
+        if (args[i]) args[i]->receive([&] { send(*grad, i); }, *this, i, options);
+    } else if (grad) {
+      send(*grad);
+    }
     grad.reset();
-    if (retain) return;
+    if (options.retain_graph) return;
     back = nullptr;                                      // frees the activations as the walk passes
     freed = true;
+  }
+
+  void receive(const std::function<void()>& send, const AnyNode& from, std::size_t i, const BackwardOptions& options) override {
+    if (several) return send();                          // what is here only says that something came
+    auto before = std::exchange(grad, std::nullopt);
+    send();
+    auto came = std::exchange(grad, std::move(before));
+    if (!came) return;
+    if (detecting()) detail::check_sent(from, i, detail::find_anomaly(*came));
+    if (options.clip) kernel::map(device, came->size(), detail::Clip<T>{static_cast<compute<T>>(*options.clip)}, Sink<T>(this).gather(), came->data());
+    else Sink<T>(this).take(*came);
+  }
+
+  std::vector<detail::Held> held() const override {
+    std::vector<detail::Held> found;
+    struct Listen {
+      std::vector<detail::Held>* before;
+      explicit Listen(std::vector<detail::Held>* to) : before(std::exchange(detail::listener(), to)) {}
+      ~Listen() { detail::listener() = before; }
+    } listen(&found);
+    Back<T> copy(back);
+    return found;
   }
 
   static constexpr std::size_t max_args = 8;
@@ -143,7 +194,7 @@ struct BackFn {
     NoGrad guard;
     if (!node->args[i]) return;
     node->send(grad, i);
-    if (node->args[i]->is_leaf()) node->args[i]->propagate(true);          // which makes its gradient its own
+    if (node->args[i]->is_leaf()) node->args[i]->propagate({});            // which makes its gradient its own
   }
   friend std::ostream& operator<<(std::ostream& out, const BackFn& f) { return out << "back_fn " << f.i << " of " << f.node->name; }
 };
@@ -169,6 +220,12 @@ inline bool any_wanted(std::initializer_list<const AnyNode*> args) {
 template <Floating T, std::size_t n>
 Tensor<T> record(std::string_view name, Tensor<T> result, Edge<std::type_identity_t<T>> (&&edges)[n]) {
   static_assert(n <= Node<T>::max_args);
+  if (detecting()) [[unlikely]] {
+    std::vector<detail::Operand> operands;
+    for (auto& edge : edges)
+      if (edge.operand) operands.push_back(*edge.operand);
+    detail::check_result(name, result.shape(), dtype_name<T>(), detail::find_anomaly(result), operands);
+  }
   if (std::none_of(edges, edges + n, [](auto& edge) { return edge.arg != nullptr; })) return result;
   auto node = detail::make_node<T>(name, result.shape(), result.device());
   node->args.reserve(n);
@@ -191,6 +248,7 @@ Tensor<T> record(std::string_view name, Tensor<T> result, Edge<std::type_identit
 template <Floating T, Floating... U, class F>
 Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const Tensor<U>&...> args, F back) {
   static_assert(sizeof...(U) <= Node<T>::max_args);
+  detail::look_at(name, result, args);
   return std::apply([&](auto&... arg) {
     if (!detail::any_wanted({arg.node().get()...})) return result;
     auto node = detail::make_node<T>(name, result.shape(), result.device());
@@ -204,11 +262,13 @@ Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const
 /// For ops with several results: `back(grads, sink of a, sink of b, …)` gets the gradient of each, empty where none came.
 template <Floating T, Floating... U, class F>
 std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<T>> results, std::tuple<const Tensor<U>&...> args, F back) {
+  for (auto& result : results) detail::look_at(name, result, args);
   auto nodes = std::apply([](auto&... arg) { return std::array<std::shared_ptr<AnyNode>, sizeof...(U)>{arg.node()...}; }, args);
   if (!recording() || std::none_of(nodes.begin(), nodes.end(), [](auto& node) { return node != nullptr; })) return results;
   const Device device = results.front().device();
   auto grads = std::make_shared<std::vector<std::optional<Tensor<T>>>>(results.size());
   auto all = detail::make_node<T>(name, Shape{}, device);        // stands for the results together
+  all->several = true;
   all->args = {nodes.begin(), nodes.end()};
   all->back = [grads, back = std::move(back)](const Tensor<T>&, Sinks sinks) {
     [&]<std::size_t... i>(std::index_sequence<i...>) { back(*grads, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
@@ -227,65 +287,6 @@ std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<
   return results;
 }
 
-// ---------------------------------------------------------------- the tensor's side of the tape
-
-template <Element T>
-Tensor<T>& Tensor<T>::require_grad() requires Floating<T> {
-  node_ = detail::make_node<T>("", shape_, device());
-  return *this;
-}
-
-template <Element T> std::string_view Tensor<T>::name() const { return node_ ? std::string_view(node_->name) : std::string_view(); }
-
-template <Element T>
-std::vector<std::shared_ptr<const AnyNode>> Tensor<T>::args() const {
-  if (!node_) return {};
-  return {node_->args.begin(), node_->args.end()};
-}
-
-template <Element T>
-std::vector<BackFn<T>> Tensor<T>::back_fns() const {
-  std::vector<BackFn<T>> fns;
-  for (std::size_t i = 0; node_ && i < node_->args.size(); ++i) fns.push_back({node_, i});
-  return fns;
-}
-
-template <Element T>
-Tensor<T> Tensor<T>::to(Device device) const {
-  if (device == this->device()) return *this;
-  Tensor there(shape_, device);
-  there.assign(*this);
-  if constexpr (!Floating<T>) return there;
-  else return record("to", there, {{*this, [from = this->device()](const Tensor& grad) { return grad.to(from); }}});
-}
-
-template <Element T> bool Tensor<T>::has_grad() const { return node_ && node_->grad; }
-
-template <Element T>
-const Tensor<T>& Tensor<T>::grad() const {
-  check(has_grad(), "grad: no backward() has reached this tensor of shape ", shape_);
-  return *node_->grad;
-}
-
-template <Element T>
-void Tensor<T>::zero_grad() {
-  if (node_) node_->grad.reset();
-}
-
-template <Element T>
-void Tensor<T>::backward(BackwardOptions options) const requires Floating<T> {
-  backward(detail::filled(shape_, T(1), device()), options);
-}
-
-template <Element T>
-void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const requires Floating<T> {
-  check(node_ != nullptr, "backward: nothing was recorded for this tensor of shape ", shape_);
-  check(grad.shape() == shape_, "backward: a gradient of shape ", grad.shape(), " for a tensor of shape ", shape_);
-  NoGrad guard;
-  node_->begin_walk();
-  Sink<T>(node_.get()).take(grad);
-  walk_back(node_, options.retain_graph);
-}
-
 }
 }  // namespace tricycle
+#include "tricycle/tensor/backward.hpp"

@@ -18,9 +18,6 @@ struct LeafOptions {
   Device device = Device::cpu;
 };
 
-/// How backward() treats the graph when it is done.
-struct BackwardOptions { bool retain_graph = false; };
-
 /// Contiguous row-major numbers on a device plus, maybe, a memory of how they were made. A handle: copying it shares
 /// both. Floating tensors take part in the tape; integer and bool tensors are data.
 template <Element T>
@@ -30,6 +27,14 @@ class Tensor {
 
   /// Uninitialised and without a history: what kernels write into.
   explicit Tensor(Shape shape, Device device = Device::cpu) : shape_(shape), storage_(make_storage<T>(shape.size(), device)) {}
+
+  Tensor(const Tensor& other) : shape_(other.shape_), storage_(other.storage_), offset_(other.offset_), node_(other.node_) {
+    if (auto* heard = detail::listener()) [[unlikely]] heard->push_back({data(), static_cast<std::size_t>(size()) * sizeof(T)});
+  }
+  Tensor(Tensor&&) = default;
+  Tensor& operator=(const Tensor&) = default;
+  Tensor& operator=(Tensor&&) = default;
+  ~Tensor() = default;
 
   const Shape& shape() const { return shape_; }
   Index size() const { return shape_.size(); }
@@ -94,6 +99,9 @@ class Tensor {
   /// Make this a new leaf whose gradient is wanted; what was recorded of it before goes on without it.
   Tensor& require_grad() requires Floating<T>;
 
+  /// Call a leaf by a name, in explain() and in errors. Throws for what is no leaf.
+  Tensor& named(std::string name) requires Floating<T>;
+
   /// The same numbers without the history.
   Tensor detach() const { return Tensor(shape_, storage_, offset_); }
 
@@ -104,7 +112,7 @@ class Tensor {
     return t;
   }
 
-  /// The name of the op that made it; empty for leaves and constants.
+  /// The name of the op that made it, or what a leaf was called; empty for constants.
   std::string_view name() const;
 
   /// What it was computed from, one entry an argument; null where an argument has no gradient.

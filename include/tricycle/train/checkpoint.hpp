@@ -3,6 +3,7 @@
 #include "tricycle/io/safetensors.hpp"
 #include "tricycle/nn/gpt.hpp"
 #include "tricycle/train/configs.hpp"
+#include "tricycle/train/loss_scale.hpp"
 #include "tricycle/train/optimisers.hpp"
 
 namespace tricycle {
@@ -98,6 +99,12 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
   auto mine = [&](const SafeTensor& entry) { return entry.name.starts_with(prefix); };
   check(std::cmp_equal(known, std::count_if(file.all().begin(), file.all().end(), mine)), "load: ", file.name(), " holds tensors that are no optimiser's memory");
   return memory;
+}
+
+/// The state of a loss scale as one entry of a file, and back. Throws for an entry that is none.
+inline SafeTensor loss_scale_entry(const LossScale& scale, std::string name = "loss_scale") { return detail::as_safetensor(std::move(name), scale.saved()); }
+inline void load_loss_scale(LossScale& scale, const SafeTensorsFile& file, const std::string& name = "loss_scale") {
+  detail::with_floating(file, file[name], [&]<class T>(const Tensor<T>& saved) { scale.restore(cast<double>(saved)); });
 }
 
 /// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type.
