@@ -31,7 +31,7 @@ inline std::vector<int> beginning(const tricycle::Tokeniser& tokeniser) { return
 inline bool is_token_folder(const std::string& path) { return tricycle::file_exists(path + "/train.bin") && tricycle::file_exists(path + "/val.bin"); }
 
 /// Ids from a file: of 16 bits, or of 32 where the vocabulary does not fit in 16.
-inline tricycle::Tokens map_tokens(const std::string& path, tricycle::Index vocab_size) {
+inline tricycle::Tokens map_tokens(const std::string& path, int vocab_size) {
   auto map = [&]<class Id>(Id) {
     tricycle::TokenFile<Id> file(path, vocab_size);
     return tricycle::Tokens(file.ids(), file.owner());
