@@ -158,10 +158,7 @@ cudaError_t cudaDeviceSynchronize() {
   Lock lock(mutex);
   if (auto e = begin()) return result(e);
   if (auto e = allowed_now()) return result(e);
-  bool captures = false;                                 // in any mode: what is captured cannot be waited for
-  for (auto& stream : engine().streams)
-    if (stream->capture && stream->device == current_device()) captures = true, invalidate(*stream->capture);
-  if (captures) return result(cudaErrorStreamCaptureUnsupported);
+  if (invalidate_captures(current_device())) return result(cudaErrorStreamCaptureUnsupported);
   ++counted().synchronisations;
   finish_device(current_device());
   return cudaSuccess;
