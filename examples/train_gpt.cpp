@@ -75,7 +75,7 @@ int program(examples::CommandLine& line) {
                std::to_string(config.model.context_window)).c_str());
   }
   if (config.precision == "bf16") return train<bf16>(run, text);
-  if (config.precision == "half") return train<half>(run, text);
+  if (config.precision == "half") return train<tricycle::half>(run, text);
   return train<float>(run, text);
 }
 

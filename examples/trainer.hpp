@@ -38,7 +38,7 @@ class Trainer {
         validation_(text.validation, config_.model.context_window),
         losses_(full<double>({}, 0, {.requires_grad = false, .device = run.device})) {
     model_.to(run.device);
-    if (std::same_as<T, half>) scale_.emplace(run.device);
+    if (std::same_as<T, tricycle::half>) scale_.emplace(run.device);
     for (Index i = 0; i < config_.accumulate; ++i) {
       Tensor<int> ids(Shape{config_.batch, config_.model.context_window}, run.device);
       passes_.push_back({ids, ids.clone()});
