@@ -1,6 +1,7 @@
 // Training in half, whose small gradients would vanish: the loss is multiplied by as much as the large ones can bear.
 #pragma once
 #include <limits>
+#include "tricycle/tensor/create.hpp"
 #include "tricycle/train/clip.hpp"
 
 namespace tricycle {
