@@ -175,7 +175,7 @@ TEST_CASE("gpt2: what GPT-2 does not do, tokenizer.json may not ask for", "[gpt2
   REQUIRE(model_says("end_of_word_suffix", "</w>") == "key \"end_of_word_suffix\": GPT-2 has none");
   REQUIRE(model_says("end_of_word_suffix", "").empty());
   REQUIRE(model_says("merges", Json::Array{"e r", Json::Array{"Ġ", "t"}}).empty());           // both ways of writing them
-  REQUIRE(model_says("merges", Json::Array{Json::Array{"a"}}) == "key \"merges\": merge 0 has 1 tokens, not 2");
+  REQUIRE(model_says("merges", Json::Array{Json(Json::Array{"a"})}) == "key \"merges\": merge 0 has 1 tokens, not 2");
   REQUIRE(model_says("merges", Json::Array{"e r\nĠ t"}) == "key \"merges\": merge 0 is not two tokens with a space between");
   REQUIRE(model_says("merges", Json::Array{"e r", "er"}) == "key \"merges\": merge 1 is not two tokens with a space between");
   REQUIRE(model_says("vocab", with(good["model"]["vocab"], "e", 6)).find("is another token's too") != std::string::npos);
