@@ -100,7 +100,7 @@ TEST_CASE("what weights are at first", "[initialisers]") {
 TEST_CASE("a GPT begins as GPT-2's, or as one likes", "[initialisers]") {
   seed(2);
   GPT<float> model({.vocab_size = 50, .context_window = 8, .embedding_dim = 96, .n_heads = 3, .n_layers = 8, .tied = false});
-  const auto& block = model.blocks[5];
+  auto& block = model.blocks[5];
   for (auto* usual : {&block.attention.in, &block.mlp.in, &*model.head}) CHECK(moment(usual->weights.as<float>()).deviation == Approx(0.02).epsilon(0.03));
   for (auto* residual : {&block.attention.out, &block.mlp.out}) CHECK(moment(residual->weights.as<float>()).deviation == Approx(0.005).epsilon(0.03));
   GPT<float> other(model.config, xavier, constant_initialiser(0));

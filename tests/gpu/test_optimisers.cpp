@@ -78,16 +78,14 @@ TEST_CASE("half with a loss scale learns on a GPU as on the CPU, and an overflow
 }
 
 TEST_CASE("after overflows a run on a GPU is to the bit what it had been without them", "[optimisers]") {
-  Run<half> high(Device::cuda(), {.scale = 0x1p40}), low(Device::cuda());
+  Run<half> high(Device::cuda(), {.scale = 0x1p40});
   const auto before = high.weights();
   while (high.step(), high.weights() == before) REQUIRE(high.scale.skipped() < 40);
-  low.scale.restore(high.scale.saved());
-  for (int i = 0; i < 2; ++i) low.step(), high.step();
+  CHECK(high.scale.skipped() > 10);
+  Run<half> low(Device::cuda(), {.scale = high.scale.scale()});
   low.step();
-  high.step();
-  Run<half> once(Device::cuda(), {.scale = high.scale.scale()});
-  for (int i = 0; i < 4; ++i) once.step();
-  CHECK(once.weights() == high.weights());
+  for (int i = 0; i < 2; ++i) low.step(), high.step();
+  CHECK(low.weights() == high.weights());
 }
 
 TEST_CASE("gradients that are not finite at a scale of 1 either raise the alarm", "[optimisers]") {
