@@ -2,7 +2,8 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include <tuple>
+#include <map>
+#include <utility>
 #include "tricycle/kernel/gemm.hpp"
 #include "tricycle/train/clip.hpp"
 #include "tricycle/train/optimisers.hpp"
@@ -62,23 +63,22 @@ struct MuonStep {
 };
 
 /// Five steps of an iteration that brings singular values near 1, those between 0.02 and 1 to between 0.68 and 1.14: with
-/// A = X Xᵀ, X becomes (a I + b A + c A²) X. A is as small as can be: matrices are seen as wide ones.   (count, rows, columns)
+/// A = X Xᵀ, X becomes (a I + b A + c A²) X. A is as small as can be: matrices are seen as wide ones. What comes of x is in y,
+/// and x is overwritten.   (count, rows, columns)
 template <class M>
-Tensor<M> orthogonalised(Tensor<M> x) {
+void orthogonalise(Tensor<M> x, Tensor<M> y) {
   using kernel::Gemm, kernel::Strides;
   const Device device = x.device();
   const Index count = x.shape()[0], rows = x.shape()[1], columns = x.shape()[2], small = (std::min)(rows, columns), large = (std::max)(rows, columns);
   const Strides by_rows{rows * columns, 0, columns, 1}, by_columns{rows * columns, 0, 1, columns}, square{small * small, 0, small, 1};
   const Strides wide = rows <= columns ? by_rows : by_columns, turned = rows <= columns ? by_columns : by_rows;
-  Tensor<M> a(Shape{count, small, small}, device), polynomial(a.shape(), device), next(x.shape(), device);
-  for (int i = 0; i < 5; ++i) {
+  Tensor<M> a(Shape{count, small, small}, device), polynomial(a.shape(), device);
+  for (int i = 0; i < 5; ++i, std::swap(x, y)) {
     kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = small, .k = large, .a = wide, .b = turned, .c = square}, x.data(), x.data(), a.mutable_data());
     kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = small, .k = small, .a = square, .b = square, .c = square}, a.data(), a.data(), polynomial.mutable_data());
     kernel::rows(device, count * small, small, Quintic<M>{small, a.data(), polynomial.mutable_data()});
-    kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = large, .k = small, .a = square, .b = wide, .c = wide}, polynomial.data(), x.data(), next.mutable_data());
-    std::swap(x, next);
+    kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = large, .k = small, .a = square, .b = wide, .c = wide}, polynomial.data(), x.data(), y.mutable_data());
   }
-  return x;
 }
 
 }  // namespace detail
@@ -95,55 +95,61 @@ struct Muon {
   void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
   void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
   void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
-    std::map<std::tuple<bool, Index, Index>, NamedParameters> alike;        // what is alike is one batch of products
+    Alike floats, doubles;
     for (auto& [name, parameter] : parameters) {
-      Shape shape = parameter->shape();
+      const Shape shape = parameter->shape();
       check(shape.rank() == 2, "muon: \"", name, "\" of shape ", shape, " is not a matrix: leave it to another optimiser by ParameterGroups");
-      bool is_double = parameter->visit([]<class M>(Tensor<M>&) { return std::same_as<M, double>; });
-      alike[{is_double, shape[0], shape[1]}].push_back({name, parameter});
+      const bool is_float = parameter->visit([]<class M>(Tensor<M>&) { return std::same_as<M, float>; });
+      if (shape.size() > 0) (is_float ? floats : doubles)[{shape[0], shape[1]}].push_back({name, parameter});
     }
-    for (auto& [key, some] : alike)
-      if (std::get<0>(key)) move<double>(some, kept, overflow);
-      else move<float>(some, kept, overflow);
+    if (!floats.empty()) move<float>(floats, kept, overflow);
+    if (!doubles.empty()) move<double>(doubles, kept, overflow);
   }
 
  private:
-  template <class M>
-  void move(const NamedParameters& parameters, Memory& kept, const double* overflow) {
-    detail::Update update(parameters, kept, 1, learning_rate, overflow);
-    const Device device = update.device;
-    const Shape shape = parameters.front().second->shape();
-    if (shape.size() == 0) return;
-    const Index count = static_cast<Index>(parameters.size());
-    Tensor<M> u(Shape{count, shape[0], shape[1]}, device);
-    Tensor<double> squares(Shape{count}, device);
+  using Alike = std::map<std::pair<Index, Index>, NamedParameters>;      // by shape: what is alike is one batch of products
 
-    auto held = [](Parameter& parameter) {
-      return parameter.visit([]<class N>(Tensor<N>& x) -> Tensor<M>* {
-        if constexpr (std::same_as<N, M>) return &x;
-        else return nullptr;                             // not here: all are alike
-      });
-    };
-    // The i-th parameter's share of a launch: make(its name, itself, i, where its U begins).
+  template <class M>
+  void move(const Alike& alike, Memory& kept, const double* overflow) {
+    NamedParameters all;
+    Index size = 0;
+    for (auto& [shape, some] : alike) {
+      all.insert(all.end(), some.begin(), some.end());
+      size += shape.first * shape.second * static_cast<Index>(some.size());
+    }
+    detail::Update update(all, kept, 1, learning_rate, overflow);
+    const Device device = update.device;
+    Tensor<M> u(Shape{size}, device), orthogonal(u.shape(), device);     // one matrix after the other
+    Tensor<double> squares(Shape{static_cast<Index>(all.size())}, device);
+
+    // One launch for all: make(i, x, at) is the functor for the i-th matrix, x, whose U begins `at` there.
     auto for_all = [&]<class Make>(Make make) {
-      std::vector<kernel::Share<std::invoke_result_t<Make, const std::string&, Tensor<M>&, Index, M*>>> shares;
-      for (Index i = 0; i < count; ++i) {
-        auto& [name, parameter] = parameters[static_cast<std::size_t>(i)];
-        shares.push_back({1, shape.size(), make(name, *held(*parameter), i, u.mutable_data() + i * shape.size())});
-      }
+      std::vector<kernel::Share<std::invoke_result_t<Make, std::size_t, Tensor<M>&, Index>>> shares;
+      Index at = 0;
+      for (std::size_t i = 0; i < all.size(); ++i)
+        all[i].second->visit([&]<class N>(Tensor<N>& x) {
+          if constexpr (std::same_as<N, M>) shares.push_back({1, x.size(), make(i, x, at)});
+          at += x.size();
+        });
       kernel::each_of(device, std::move(shares));
     };
-    for_all([&](const std::string&, Tensor<M>& x, Index i, M* to) {
-      return detail::MuonMomentum<M>{update.move.gate, M(momentum), {x.grad().data()}, {detail::remembered_at<M>(*update.moments[static_cast<std::size_t>(i)], 0)}, {to}};
-    });
     std::vector<Tensor<M>> each;
-    for (Index i = 0; i < count; ++i) each.push_back(u.view(shape, i * shape.size()));
+    for_all([&](std::size_t i, Tensor<M>& x, Index at) {
+      each.push_back(u.view(x.shape(), at));
+      return detail::MuonMomentum<M>{update.move.gate, M(momentum), {x.grad().data()}, {detail::remembered_at<M>(*update.moments[i], 0)}, {each.back().mutable_data()}};
+    });
     detail::sums_of_squares(device, each, squares.mutable_data());
-    for_all([&](const std::string&, Tensor<M>&, Index i, M* to) { return detail::Normalise<M>{squares.data() + i, {to}}; });
-    u = detail::orthogonalised(u);
-    const double factor = std::sqrt((std::max)(1.0, static_cast<double>(shape[1]) / static_cast<double>(shape[0])));
-    for_all([&](const std::string& name, Tensor<M>& x, Index, M* to) {
-      return detail::MuonStep<M>{update.move, M(factor), M(decays(name, shape) ? weight_decay : 0), {to}, {x.mutable_data()}};
+    for_all([&](std::size_t i, Tensor<M>&, Index) { return detail::Normalise<M>{squares.data() + i, {each[i].mutable_data()}}; });
+    Index at = 0;
+    for (auto& [shape, some] : alike) {
+      const Shape batch{static_cast<Index>(some.size()), shape.first, shape.second};
+      detail::orthogonalise(u.view(batch, at), orthogonal.view(batch, at));
+      at += batch.size();
+    }
+    for_all([&](std::size_t i, Tensor<M>& x, Index begin) {
+      const Index from = x.shape()[0], to = x.shape()[1];
+      const double factor = std::sqrt((std::max)(1.0, static_cast<double>(to) / static_cast<double>(from)));
+      return detail::MuonStep<M>{update.move, M(factor), M(decays(all[i].first, x.shape()) ? weight_decay : 0), {orthogonal.data() + begin}, {x.mutable_data()}};
     });
   }
 };
