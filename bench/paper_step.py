@@ -170,8 +170,8 @@ class Step:
         m, n, c = self.m, self.rows, self.m.width
         self.phase, self.part = "backward", "classify"
         self.kernel("EachOnGpu<Fill<float>>", 4)
-        self.kernel("StretchOnGpu<Stretch<Product, bf16, bf16, float>>", 4 * n * c)
-        self.kernel("StretchOnGpu<Stretch<Product, bf16, float, float>>", 6 * m.vocabulary * c)
+        self.kernel("StretchOnGpu<Stretch<ScaledProduct<float>, bf16, bf16, float>>", 4 * n * c)
+        self.kernel("StretchOnGpu<Stretch<ScaledProduct<float>, bf16, float, float>>", 6 * m.vocabulary * c)
         self.cast_back(m.vocabulary * c)
         self.part = "norms"
         self.norm_back(others=False)
@@ -229,6 +229,8 @@ class Step:
         self.kernel("copy to the GPU")
         self.kernel("ManyOnGpu<ScaleGradient<float>, false>", 8 * p)
         self.phase, self.part = "update", "AdamW"
+        self.kernel("copy to the GPU")
+        self.kernel("ManyOnGpu<CountMove, false>", 24 * 150)
         self.kernel("copy to the GPU")
         self.kernel("ManyOnGpu<AdamWStep<float>, false>", 28 * p)
         self.kernel("EachOnGpu<CountUpdate>", 16)

@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Of each test: the cases that are compiled, by a part of their names; of the op table, the rows that are.
 CASES = {
     'training': ['a GPU learns what the CPU learns', 'dropout drops the same', 'an id that is out of range', 'cannot be captured'],
+    'optimisers': ['Muon and AdamW on a GPU', 'half with a loss scale', 'after overflows a run'],
     'attention': ['is the composition', 'reads and writes in place', 'adds to gradients', 'drops what the op drops'],
     'order': ['what a thread frees', 'what a captured step reads or makes', 'GPUs wait for each other', 'a stream of its user'],
     'ops_float': ['float on a GPU'],
@@ -103,7 +104,12 @@ MUTANTS = [
     ('core/gpu_transfer', 'cudaMemsetAsync(&here.alarm->raised, 0, sizeof said.raised, here.stream);', ';', 'an alarm is never off again', 'training'),
     ('capture', 'gpu::check(cudaEventRecord(staging.used, context_.stream), "cudaEventRecord");', ';', 'what a captured step is fed is overwritten', 'training'),
     ('op/attention', 'kernel::feed(device, [] { return random_bits(); })', 'kernel::Fed<std::uint64_t>{random_bits()}', 'each run of a captured step drops the same', 'training'),
-    ('train/optimisers', 'struct AdamWStep>>if (!alarm.is_quiet()) return;', ';', 'AdamW moves in spite of the alarm', 'training'),
+    ('train/optimisers', 'struct AdamWStep>>if (!move.gate.is_open()) return;', ';', 'AdamW moves in spite of the alarm', 'training'),
+    ('train/optimisers', 'struct Gate>>(overflow == nullptr || *overflow == 0)', 'true', 'a step is made in spite of an overflow', 'optimisers'),
+    ('train/optimisers', 'struct CountMove>>if (!gate.is_open()) return;', ';', 'a step that was left out is counted', 'optimisers'),
+    ('train/muon', 'if (gate.is_open()) m[i] = mean;', 'm[i] = mean;', 'an overflow goes into the momentum', 'optimisers'),
+    ('train/muon', 'struct Quintic>>i == diagonal', 'i == 0', 'the identity is another matrix', 'optimisers'),
+    ('train/loss_scale', 'state->scale /= 2;', 'state->scale /= 4;', 'the scale is quartered', 'optimisers'),
     ('many', 'shares[middle].first_block <= gpu::block()', 'shares[middle].first_block < gpu::block()', 'the first block of a share works on the one before', 'training'),
 ]
 

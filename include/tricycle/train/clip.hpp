@@ -16,7 +16,7 @@ struct Square {
 
 /// From the sums of squares of all tensors: the norm, and what to multiply gradients by. With `scale` (else null) they are those
 /// of a loss that was multiplied by it, and an overflow is for others to see.
-struct ClipFactor {
+struct ClipScale {
   const double* squares; Index n; double most; const double* scale; double* norm_and_factor; kernel::Alarm alarm;
   TRICYCLE_HD void operator()(Index) const {
     double sum = 0, by = scale ? *scale : 1;
@@ -78,7 +78,7 @@ Tensor<double> clip(Model& model, double most, const double* scale) {
   if (!floats.empty()) sums_of_squares(device, floats, squares.mutable_data());
   if (!doubles.empty()) sums_of_squares(device, doubles, squares.mutable_data() + floats.size());
   double* results = norm_and_factor.mutable_data();
-  kernel::each(device, 1, ClipFactor{squares.data(), n, most, scale, results, {"clip_gradients", device}});
+  kernel::each(device, 1, ClipScale{squares.data(), n, most, scale, results, {"clip_gradients", device}});
   auto multiply = [&]<class M>(std::vector<Tensor<M>>& grads) {
     std::vector<kernel::Share<ScaleGradient<M>>> all;
     for (auto& grad : grads) all.push_back({1, grad.size(), {results + 1, {grad.mutable_data()}}});
