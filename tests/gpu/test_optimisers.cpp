@@ -65,7 +65,7 @@ TEST_CASE("Muon and AdamW on a GPU do what they do on the CPU, captured or not",
 
 TEST_CASE("half with a loss scale learns on a GPU as on the CPU, and an overflow moves nothing", "[optimisers]") {
   const LossScaleOptions options{.scale = 0x1p24, .grow_after = 6};
-  Run<half> cpu(Device::cpu, options), gpu(Device::cuda(), options), captured(Device::cuda(), options);
+  Run<tricycle::half> cpu(Device::cpu, options), gpu(Device::cuda(), options), captured(Device::cuda(), options);
   auto there = cpu.train(20, How::eager), here = gpu.train(20, How::eager);
   CHECK(there[1] == there[0]);                           // that was one overflow at least
   CHECK(there.back() < 0.9 * there.front());
@@ -78,18 +78,18 @@ TEST_CASE("half with a loss scale learns on a GPU as on the CPU, and an overflow
 }
 
 TEST_CASE("after overflows a run on a GPU is to the bit what it had been without them", "[optimisers]") {
-  Run<half> high(Device::cuda(), {.scale = 0x1p40});
+  Run<tricycle::half> high(Device::cuda(), {.scale = 0x1p40});
   const auto before = high.weights();
   while (high.step(), high.weights() == before) REQUIRE(high.scale.skipped() < 40);
   CHECK((high.scale.skipped() > 10 && high.scale.scale() == std::exp2(40 - static_cast<double>(high.scale.skipped()))));
-  Run<half> low(Device::cuda(), {.scale = high.scale.scale()});
+  Run<tricycle::half> low(Device::cuda(), {.scale = high.scale.scale()});
   low.step();
   for (int i = 0; i < 2; ++i) low.step(), high.step();
   CHECK(low.weights() == high.weights());
 }
 
 TEST_CASE("gradients that are not finite at a scale of 1 either raise the alarm", "[optimisers]") {
-  Run<half> run(Device::cuda(), {.scale = 2});
+  Run<tricycle::half> run(Device::cuda(), {.scale = 2});
   run.step();
   run.model.norm.gamma.assign(full({16}, std::numeric_limits<double>::infinity()));
   const auto before = run.weights();
@@ -101,7 +101,7 @@ TEST_CASE("gradients that are not finite at a scale of 1 either raise the alarm"
 }
 
 TEST_CASE("a step with Muon and a loss scale waits for nothing, and soon asks for no memory", "[optimisers]") {
-  Run<half> run(Device::cuda());
+  Run<tricycle::half> run(Device::cuda());
   for (int i = 0; i < 3; ++i) run.step();
   gpu::synchronise(run.device);
 #ifdef TRICYCLE_EMULATED
