@@ -7,8 +7,8 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
 /// Numbers are moved by `step`, or by step |x| where |x| > 1. Of a slope that is a sum of terms, `relative` is forgiven of their
-/// sizes added up, and `absolute`.
-struct GradcheckOptions { double step = 1e-5, relative = 1e-6, absolute = 1e-8; };
+/// sizes added up, `absolute`, and what the rounding of the results can make of it.
+struct GradcheckOptions { double step = 1e-6, relative = 1e-6, absolute = 1e-8; };
 
 /// The number whose gradient was furthest from what finite differences say, in terms of what is forgiven.
 struct Gradcheck {
@@ -64,12 +64,12 @@ Gradcheck gradcheck(F evaluate, std::vector<Varied> all, const GradcheckOptions&
         };
         const auto ahead = moved_by(step), behind = moved_by(-step);
         moved.mutable_data()[i] = at;
-        double slope = 0, size = 0;
+        double slope = 0, size = 0, rounding = 0;
         for (std::size_t j = 0; j < weights.size(); ++j) {
           const double term = weights[j] * (ahead[j] - behind[j]) / ((at + step) - (at - step));
-          slope += term, size += std::abs(term);
+          slope += term, size += std::abs(term), rounding += 0x1p-50 * std::abs(numbers[j]) / step;
         }
-        const double off = std::abs(told[static_cast<std::size_t>(i)] - slope) / (options.absolute + options.relative * size);
+        const double off = std::abs(told[static_cast<std::size_t>(i)] - slope) / (options.absolute + options.relative * size + rounding);
         if (off <= worst.error) continue;
         worst = {name, place_of(i, x.shape()), told[static_cast<std::size_t>(i)], slope, math::isnan(off) ? std::numeric_limits<double>::infinity() : off};
       }

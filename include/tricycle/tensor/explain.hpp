@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include "tricycle/tensor/tensor.hpp"
 
 namespace tricycle {
@@ -19,7 +20,7 @@ struct Graph {
 
   explicit Graph(const AnyNode* root) {
     struct Step { const AnyNode* node; std::size_t next_arg; };
-    std::unordered_map<const AnyNode*, bool> met;
+    std::unordered_set<const AnyNode*> met;
     std::vector<Step> path{{root, 0}};
     while (!path.empty()) {
       auto& [node, next] = path.back();
@@ -27,7 +28,7 @@ struct Graph {
         number.emplace(node, entries.size());
         entries.push_back({node, node->held()});
         path.pop_back();
-      } else if (const AnyNode* arg = node->args[next++].get(); arg && met.emplace(arg, true).second) {
+      } else if (const AnyNode* arg = node->args[next++].get(); arg && met.insert(arg).second) {
         path.push_back({arg, 0});
       }
     }
@@ -89,7 +90,7 @@ std::string explain(const Tensor<T>& result) {
       if (!held.empty()) out << ", keeps " << detail::Graph::bytes(held) << " bytes";
       out << (node->freed ? ", freed by backward()\n" : "\n");
     }
-    out << leaves << " leaves and " << results << " results, " << graph.bytes() << " bytes kept\n";
+    out << "leaves: " << leaves << ", results of ops: " << results << ", bytes kept: " << graph.bytes() << '\n';
   });
 }
 
