@@ -202,12 +202,17 @@ class Step:
         self.cast_back(n * c)
         self.columns("ScaledRow<float>", m.batch, m.context * c, 4, out="float")
         for ids, table, adds in ((m.context, m.context, False), (n, m.vocabulary, True)):
-            self.kernel("memset", 4 * (3 * table + 1))
-            self.kernel("EachOnGpu<CountPlace<int>>", 12 * ids)
-            self.kernel("EachOnGpu<ReserveList<int>>", 8 * table)
-            self.kernel("EachOnGpu<FillList<int>>", 20 * ids)
-            self.kernel("EachOnGpu<SortList<int>>", 20 * ids)
-            self.rows_kernel("SumList<float, int>", c, 4 * ids * c + (8 * min(ids, table) if adds else 4 * table) * c)
+            if not adds:
+                self.kernel("memset", 4 * table * c)
+            self.kernel("EachOnGpu<MergeRuns<Unlisted<int>>>", 12 * ids)
+            run = 16
+            while run < ids:
+                self.kernel("EachOnGpu<MergeRuns<const Listed*>>", 16 * ids)
+                run *= 16
+            self.kernel("SumChunks<float>", (4 * c + 8) * ids + (8 if adds else 4) * min(ids, table) * c)
+            while ids > 32:  # parts of ids that stand in several chunks: at most so many
+                ids = 2 * pieces(ids, 32)
+                self.kernel("SumChunks<float>", (8 * c + 16) * ids)
 
     def parameters(self):
         c = self.m.width

@@ -103,8 +103,6 @@ def write(model, checked, out):
               "", f"- Flash attention is {milliseconds(flash):.1f} ms here because its products count at the rate of cuBLASLt's. Ours use `mma.sync` and neither `wgmma` nor asynchronous copies; FlashAttention-2, which is "
               f"of that kind, reaches 35 % of an H100's 989 TFLOP/s by the paper on its successor (arXiv:2407.08608). At that rate they would take {milliseconds(flash) / 0.35 * FLOPS_A_SECOND / 989e12:.0f} ms: measure this first.",
               "- Where cuBLASLt has no algorithm for a product with an epilogue (a bias's gradient, GELU's derivative), the library makes the product and then the rest by a kernel of its own. The emulator's has them all; a GPU's may not.",
-              "- The gradient of the token embedding adds up the rows of one id in one warp, in order. An id that stands 3,000 times in a batch is a chain of 3,000 reads, a millisecond or so on an otherwise idle GPU; with a "
-              "vocabulary of 65 (`nanogpt_gpu`) all ids are such chains, and 65 warps all the work there is.",
               "- A product of 2,668 rows of logits, 25 times, fills a GPU less evenly than llm.c's one product of all; it holds 0.27 GB of them instead of 6.6 GB. Rows in multiples of 128 would waste no part of a tile.", ""]
     lines += ["## Ours", "", *table(ours), "", "## llm.c's", "",
               "From its source at f1e2ace: `train_gpt2.cu` and `llmc/*.cuh`, with its defaults (bf16, master weights, `-r 1 -ge 0`) and cuDNN's attention, a call of which counts as one launch. It holds gradients in bf16, "

@@ -39,6 +39,11 @@ struct Limits {
   double above = -infinity, below = infinity;            // themselves not
 };
 
+/// Is a word one of those between the bars of "float|bf16"?
+inline bool is_one_of(const std::string& word, const std::string& choices) {
+  return !word.empty() && word.find('|') == word.npos && ('|' + choices + '|').find('|' + word + '|') != choices.npos;
+}
+
 template <class T> concept Number = (std::integral<T> || std::floating_point<T>) && !std::same_as<T, bool>;
 
 /// A table of long options, each tied to the variable that it sets: `--steps 20` or `--steps=20`, the last one wins.
@@ -79,12 +84,11 @@ class CommandLine {
     add(usage, help, "", [&target, limits](auto& name, auto& text) { target = number<T>(name, text, limits); });
   }
 
-  /// An option whose value is one of those in its usage: "--precision float|bf16".
-  void choice(const std::string& usage, std::string& target, const std::string& help) {
-    std::string choices = usage.substr(usage.find(' ') + 1);
+  /// An option whose value is one of those in its usage, "--precision float|bf16", or, where they are too many, of `choices`.
+  void choice(const std::string& usage, std::string& target, const std::string& help, std::string choices = "") {
+    if (choices.empty()) choices = usage.substr(usage.find(' ') + 1);
     add(usage, help, target, [&target, choices](auto& name, auto& text) {
-      if (text.empty() || text.find('|') != text.npos || ('|' + choices + '|').find('|' + text + '|') == choices.npos)
-        throw UsageError(name + " is one of " + choices + ", not '" + text + "'");
+      if (!is_one_of(text, choices)) throw UsageError(name + " is one of " + choices + ", not '" + text + "'");
       target = text;
     });
   }

@@ -129,6 +129,18 @@ TEST_CASE("a command line that makes no sense is refused in one sentence", "[com
     CHECK(sentence({std::string("--precision=") + bad}) == std::string("--precision is one of float|bf16, not '") + bad + "'");
 }
 
+TEST_CASE("choices may stand elsewhere than in the usage", "[command line]") {
+  auto parsed_as = [](const char* word) {
+    examples::CommandLine line({"train_gpt", std::string("--config=") + word});
+    std::string config = "small";
+    line.choice("--config NAME", config, "small|large", "small|large");
+    line.parse();
+    return config;
+  };
+  CHECK(parsed_as("large") == "large");
+  CHECK_THROWS_WITH(parsed_as("NAME"), "--config is one of small|large, not 'NAME'");
+}
+
 TEST_CASE("one option may decide the defaults of the others", "[command line]") {
   examples::CommandLine line({"train_gpt", "--config", "--steps=3", "--config=small", "--resume", "run", "--config", "large", "--config"});
   CHECK(line.peek("--config") == "large");

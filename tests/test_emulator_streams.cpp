@@ -186,6 +186,7 @@ TEST_CASE("what a capture forbids is refused, and spoils it") {
   spoils(relaxed, [&] { return cudaStreamSynchronize(s); }, cudaErrorStreamCaptureUnsupported);
   spoils(relaxed, [&] { return cudaStreamQuery(s); }, cudaErrorStreamCaptureUnsupported);
   spoils(relaxed, [&] { return cudaMemcpyAsync(n.p, &plain, 4, cudaMemcpyHostToDevice, s); }, cudaErrorStreamCaptureUnsupported);
+  spoils(relaxed, [] { return cudaDeviceSynchronize(); }, cudaErrorStreamCaptureUnsupported);
   spoils(relaxed, [&] { return cudaEventRecord(e, s), cudaEventSynchronize(e); }, cudaErrorCapturedEvent);
   spoils(relaxed, [&] { return cudaEventRecord(e, t), cudaStreamWaitEvent(s, e); }, cudaErrorStreamCaptureIsolation);
   spoils(global, allocates, cudaErrorStreamCaptureUnsupported);

@@ -128,61 +128,6 @@ TEMPLATE_TEST_CASE("a GPT in 16 bits is a rounded one: its gradients arrive in f
   CHECK(static_cast<double>(rounded.loss(inputs, targets).item()) < 0.7 * first);
 }
 
-TEST_CASE("generation with a cache gives the logits and the text of generation without") {
-  seed(5);
-  GPT<float> model(small);
-  model.each_parameter([](auto&, Parameter& p) { p.visit([]<class M>(Tensor<M>& x) {   // larger weights, so that attention is not even
-    for (Index i = 0; i < x.size(); ++i) x.mutable_data()[i] *= M(5);
-  }); });
-  model.eval();
-  NoGrad guard;
-  auto ids = some_ids(256);
-  auto whole = model(to_tensor<int>(ids, {1, 256}));
-  auto cache = model.cache();
-  Index at = 0;
-  for (Index n : {1, 1, 7, 100, 1, 146}) {
-    auto part = model(to_tensor<int>(std::vector<int>(ids.begin() + at, ids.begin() + at + n), {1, n}), &cache);
-    double difference = 0, norm = 0;
-    for (Index i = 0; i < part.size(); ++i) {
-      double x = static_cast<double>(part.data()[i]), y = static_cast<double>(whole.data()[at * 13 + i]);
-      difference += (x - y) * (x - y), norm += y * y;
-    }
-    CHECK(std::sqrt(difference / norm) < 1e-5);
-    at += n;
-  }
-  CHECK_THROWS_WITH(model(to_tensor<int>({{1}}), &cache), Catch::Contains("257 tokens exceed the context of 256"));
-
-  std::vector<int> text{1, 2, 3}, prompt = text;
-  for (int i = 0; i < 200; ++i) {
-    auto logits = model(to_tensor<int>(text, {1, static_cast<Index>(text.size())}));
-    text.push_back(sample(logits.span().last(13), {.temperature = 0}));
-  }
-  auto cached = generate(model, prompt, {.tokens = 200, .temperature = 0});
-  CHECK(std::vector<int>(text.begin() + 3, text.end()) == cached);
-  CHECK(generate(model, prompt, {.tokens = 600}).size() == 600);                 // past the context
-}
-
-TEST_CASE("sampling keeps to what it is told") {
-  std::vector<float> logits{0.f, 3.f, 2.f, -1.f};
-  seed(1);
-  std::array<int, 4> drawn{}, two{}, most{};
-  for (int i = 0; i < 4000; ++i) {
-    ++drawn[static_cast<std::size_t>(sample(logits, {.temperature = 1}))];
-    ++two[static_cast<std::size_t>(sample(logits, {.temperature = 1, .top_k = 2}))];
-    ++most[static_cast<std::size_t>(sample(logits, {.temperature = 1, .top_p = 0.6}))];
-    CHECK(sample(logits, {.temperature = 0}) == 1);
-  }
-  double total = 1 + std::exp(3) + std::exp(2) + std::exp(-1);
-  CHECK(drawn[1] / 4000.0 == Approx(std::exp(3) / total).margin(0.03));
-  CHECK(drawn[3] > 0);
-  CHECK(two[0] + two[3] == 0);
-  CHECK(two[2] / 4000.0 == Approx(1 / (1 + std::exp(1))).margin(0.03));
-  CHECK(most[1] == 4000);
-  CHECK_THROWS_AS(sample(logits, {.temperature = -1}), Error);
-  logits[2] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_WITH(sample(logits, {}), Catch::Contains("not finite"));
-}
-
 TEST_CASE("dropout drops while training and not otherwise, the same for the same seed") {
   GPTConfig config = small;
   config.dropout = 0.2f;

@@ -251,7 +251,7 @@ TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing e
   Memory memory = load_memory(both, "optimiser.");
   CHECK(memory.size() == optimiser.memory.size());
   for (auto& [name, moments] : optimiser.memory) {
-    CHECK(memory[name].t == 1);
+    CHECK(memory[name].t.item() == 1);
     for (std::size_t i = 0; i < 2; ++i)
       CHECK(std::get<Tensor<float>>(memory[name].numbers.at(i)).to_vector() == std::get<Tensor<float>>(moments.numbers[i]).to_vector());
   }

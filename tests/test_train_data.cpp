@@ -12,7 +12,7 @@
 #include "tricycle/train/progress.hpp"
 
 using tricycle::CausalLMDataset;
-using tricycle::CausalLMWindows;
+using tricycle::EpochOrder;
 using tricycle::Error;
 using tricycle::Index;
 using tricycle::KeyedPermutation;
@@ -27,9 +27,9 @@ std::vector<Index> order(Index size, std::uint64_t key) {
   return places;
 }
 
-std::vector<Index> epoch(const CausalLMWindows& windows, Index number) {
+std::vector<Index> epoch(const EpochOrder& windows, Index number) {
   std::vector<Index> starts(static_cast<std::size_t>(windows.size()));
-  for (Index i = 0; i < windows.size(); ++i) starts[static_cast<std::size_t>(i)] = windows.start(number * windows.size() + i);
+  for (Index i = 0; i < windows.size(); ++i) starts[static_cast<std::size_t>(i)] = windows.at(number * windows.size() + i);
   return starts;
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("keyed permutations look drawn by chance", "[data]") {
 }
 
 TEST_CASE("each window comes once an epoch, in an order of its own", "[data]") {
-  CausalLMWindows windows(1000, 64);
+  EpochOrder windows(1000 - 64);
   CHECK(windows.size() == 936);
   std::vector<Index> reading_order = epoch(windows, 0);
   CHECK(std::is_sorted(reading_order.begin(), reading_order.end()));
@@ -163,6 +163,7 @@ TEST_CASE("a dataset refuses what it cannot be", "[data]") {
   CHECK_THROWS_WITH(CausalLMDataset(count_up(64), 64), "dataset: a text of 64 tokens is too short for a context of 64, which needs one more");
   CHECK_THROWS_AS(CausalLMDataset({}, 1), Error);
   CHECK_THROWS_WITH(CausalLMDataset(count_up(9), 0), "dataset: a context of 0");
+  CHECK_THROWS_AS(EpochOrder(0), Error);
   CHECK_THROWS_WITH(CausalLMDataset(count_up(9), 4).batch(0), "dataset: a batch of 0");
 }
 
@@ -199,6 +200,10 @@ TEST_CASE("the bar says what there is room for", "[progress]") {
     std::string bar = progress.bar(2.0113, width);
     CHECK(static_cast<long>(bar.size()) - 2 * std::count(bar.begin(), bar.end(), '\xe2') == width);
   }
+  progress.measure_use(1e6, 76.8e9);                                            // 19.2k tokens a second are 1.92e10 operations
+  CHECK(progress.use() == Approx(0.25).epsilon(1e-6));
+  CHECK(progress.bar(2.0113, 84) == " 250/2000 ━━──────────────────  loss 2.0113  ETA 1:17  19.2k tokens/s  25% MFU  0:11");
+  CHECK_THROWS_AS(progress.measure_use(1, 0), Error);
   progress.step(2000, 100);
   CHECK(progress.bar(1.9, 32) == "2000/2000 ━━━━━━━━━  loss 1.9000");
   CHECK(progress.seconds_left() == 0);

@@ -158,6 +158,7 @@ cudaError_t cudaDeviceSynchronize() {
   Lock lock(mutex);
   if (auto e = begin()) return result(e);
   if (auto e = allowed_now()) return result(e);
+  if (invalidate_captures(current_device())) return result(cudaErrorStreamCaptureUnsupported);
   ++counted().synchronisations;
   finish_device(current_device());
   return cudaSuccess;

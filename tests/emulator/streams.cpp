@@ -176,6 +176,13 @@ void finish(Point p) {
   host_knows(p);
 }
 
+bool invalidate_captures(int device) {
+  bool any = false;
+  for (auto& s : engine().streams)
+    if (s->device == device && s->capture) any = true, invalidate(*s->capture);
+  return any;
+}
+
 void finish_device(int device) {
   std::vector<Point> open;
   for (auto& s : engine().streams)

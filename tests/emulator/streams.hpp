@@ -113,5 +113,7 @@ void drift();
 cudaError_t allowed_now();
 cudaStreamCaptureMode& capture_mode();
 void invalidate(Capture&);
+/// Those of a GPU, in whatever mode. Were there any?
+bool invalidate_captures(int device);
 
 }  // namespace emulator

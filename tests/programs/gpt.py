@@ -23,9 +23,10 @@ def _gelu(x):
 
 
 class GPT:
-    """From {name: (dtype, shape, bytes)}: tied head, no biases."""
+    """From {name: (dtype, shape, bytes)}, names behind a prefix: tied head, no biases."""
 
-    def __init__(self, tensors, n_heads):
+    def __init__(self, tensors, n_heads, prefix=''):
+        tensors = {name[len(prefix):]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         self.n_heads = n_heads
         self.n_layers = len({name.split('.')[1] for name in tensors if name.startswith('blocks.')})
         self.weights = {}

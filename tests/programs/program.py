@@ -85,7 +85,7 @@ class ProgramTest(unittest.TestCase):
 
     def run_program(self, program, *options, **how):
         """Runs it to its end: .returncode, .stdout and .stderr, as text."""
-        how = {'cwd': self.here, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'encoding': 'utf-8', 'timeout': 60, **how}
+        how = {'cwd': self.here, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'encoding': 'utf-8', 'errors': 'replace', 'timeout': 60, **how}
         return subprocess.run(self.command(program, *options), check=False, **how)
 
     def start(self, program, *options, **how):

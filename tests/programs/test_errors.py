@@ -40,12 +40,21 @@ class Errors(ProgramTest):
                 ('--lr must be above 0, not 0', '--lr', 0),
                 ("--lr needs a number, not 'nan'", '--lr', 'nan'),
                 ("--lr needs a number, not 'inf'", '--lr', 'inf'),
-                ("--precision is one of float|bf16, not 'half'", '--precision', 'half'),
-                ("--config is one of nanogpt_cpu|debug, not 'gpt3'", '--config', 'gpt3'),
-                ("--tokeniser is one of char, not 'bpe'", '--tokeniser', 'bpe'),
+                ("--precision is one of float|bf16|half, not 'double'", '--precision', 'double'),
+                (r"--config is one of nanogpt_cpu\|.*debug.*, not 'gpt3'", '--config', 'gpt3'),
+                (r"--tokeniser is one of char\|character\|bpe\|gpt2, not 'words'", '--tokeniser', 'words'),
+                ("--budget is one of steps|chinchilla, not 'much'", '--budget', 'much'),
+                ('--sample-every must be at least 0, not -1', '--sample-every', -1),
                 ('--quiet takes no value', '--quiet=yes'),
                 ('--resume FOLDER lacks its value', '--resume'),
                 ('--resume goes on in its own folder', '--resume', 'one', '--out', 'another')]:
+            with self.subTest(sentence):
+                self.refuses_to_train(2, sentence, *DEBUG, *options)
+        for sentence, *options in [
+                ('--vocab is for a new run with --tokeniser bpe', '--vocab', 300),
+                ('--vocab must be at least 256, not 9', '--tokeniser', 'bpe', '--vocab', 9),
+                ('--tokeniser gpt2 needs --tokeniser-files', '--tokeniser', 'gpt2'),
+                ('--steps or --budget chinchilla, not both', '--steps', 4, '--budget', 'chinchilla')]:
             with self.subTest(sentence):
                 self.refuses_to_train(2, sentence, *DEBUG, *options)
         self.refuses_to_train(2, '--data FILE|FOLDER is needed', '--config', 'debug')
@@ -131,8 +140,9 @@ class Errors(ProgramTest):
                 (r'config\.json: .*"steps".*whole number', with_key(training, 'steps', 'many')),
                 (r'config\.json: .*"batch": 0 is not above 0', with_key(training, 'batch', 0)),
                 (r'config\.json: .*"eval_every": -1 is not above 0', with_key(training, 'eval_every', -1)),
-                (r'config\.json: .*"precision"', with_key(training, 'precision', 'half')),
-                (r'config\.json: .*"tokeniser"', with_key([], 'tokeniser', 'bpe')),
+                (r'config\.json: .*"precision"', with_key(training, 'precision', 'double')),
+                (r'config\.json: .*"tokeniser"', with_key([], 'tokeniser', 'words')),
+                (r'config\.json: .*"sample_every": -1 is below 0', with_key([], 'sample_every', -1)),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', None)),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', 2.5)),
                 (r'position_embedding.weights" has shape \(16, 16\), but the model\'s has \(8, 16\)', with_key(model, 'context_window', 8)),
@@ -140,7 +150,7 @@ class Errors(ProgramTest):
                 (r'no parameter "(model\.)?blocks\.1\.', with_key(model, 'n_layers', 1)),
                 ('do not divide into 3 heads', with_key(model, 'n_heads', 3)),
                 ('attention: 16 dimensions', with_key(model, 'n_heads', 0)),
-                ('tokeniser.json has .* characters, but the model in .* has 5', with_key(model, 'vocab_size', 5))]:
+                ('tokeniser.json has .* tokens, but the model in .* has 5', with_key(model, 'vocab_size', 5))]:
             with self.subTest(sentence):
                 path.write_text(text)
                 self.refuses_to_train(1, sentence, '--resume', 'out')
@@ -149,7 +159,7 @@ class Errors(ProgramTest):
     def test_tokeniser(self):
         path = self.trained() / 'tokeniser.json'
         good = path.read_text(encoding='utf-8')
-        for sentence, text in [(r'tokeniser\.json: json: .* at byte 30', good[:30]), (r'tokeniser\.json: .*"bpe"', good.replace('character', 'bpe')),
+        for sentence, text in [(r'tokeniser\.json: json: .* at byte 30', good[:30]), (r'tokeniser\.json: .*"words"', good.replace('character', 'words')),
                                (r'tokeniser\.json: .*"letters" is unknown', good.replace('alphabet', 'letters'))]:
             path.write_text(text, encoding='utf-8')
             self.refuses_to_train(1, sentence, '--resume', 'out')

@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
 """What the programs print and write, when all goes well."""
+import array
 import json
+import math
 import os
 import pty
 import re
+import xml.etree.ElementTree
 
 from gpt import GPT
-from program import DEBUG, ProgramTest, main, metrics, read_safetensors, text
+from program import DEBUG, ProgramTest, fingerprint, main, metrics, read_safetensors, text
+
+TINY = ['--width', 16, '--layers', 1, '--heads', 2, '--context', 16, '--batch', 2, '--accumulate', 1]
 
 OPTIONS = {
-    'train_gpt': '--config --data --tokeniser --steps --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every --out --resume '
-                 '--stop-at --seed --threads --device --capture --tune --precision --quiet --help',
-    'generate': '--model --prompt --tokens --temperature --top-k --top-p --seed --greedy --device --help',
+    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --steps --budget --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every '
+                 '--eval-windows --sample-every --out --resume --stop-at --seed --threads --device --capture --tune --precision --quiet --help',
+    'generate': '--model --prompt --prompts --samples --tokens --temperature --top-k --top-p --repetition-penalty --stop --seed --greedy --device --help',
     'iris': '--data --help',
 }
 
@@ -35,8 +40,8 @@ class Output(ProgramTest):
     def test_folder(self):
         said = self.trains(*DEBUG, '--steps', 45, '--eval-every', 20, '--out', 'a/b')
         out = self.here / 'a/b'
-        self.assertEqual(sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file()),
-                         ['config.json', 'last/checkpoint.safetensors', 'metrics.jsonl', 'model.safetensors', 'tokeniser.json'])
+        self.assertRegex(' '.join(sorted(str(path.relative_to(out)) for path in out.rglob('*') if path.is_file())),
+                         r'^config.json events/events.out.tfevents.\d+ last/checkpoint.safetensors loss.svg metrics.jsonl model.safetensors tokeniser.json$')
         config = json.loads((out / 'config.json').read_text())
         self.assertEqual(config['data'], str(self.here / 'text.txt'))
         self.assertEqual(config['training']['model']['vocab_size'], len(set(text())))
@@ -66,6 +71,106 @@ class Output(ProgramTest):
         self.assertGreater(windows % 32, 0, 'the last batch of windows should be a part one')
         model = GPT(read_safetensors(self.here / 'out/model.safetensors')[0], n_heads=2)
         self.assertAlmostEqual(min(line['val_loss'] for line in metrics(self.here / 'out')), model.loss(validation, 16), places=5)
+
+        # With fewer windows it is their mean.
+        self.trains('--resume', 'out', '--steps', 61, '--eval-windows', 33)
+        last = GPT(read_safetensors(self.here / 'out/last/checkpoint.safetensors')[0], n_heads=2, prefix='model.')
+        self.assertAlmostEqual(metrics(self.here / 'out')[-1]['val_loss'], last.loss(validation[:33 * 16 + 1], 16), places=5)
+
+    def test_picture(self):
+        """loss.svg holds what metrics.jsonl says, also of what came before a run was gone on with."""
+        self.trains(*DEBUG, '--steps', 40, '--eval-every', 10, '--out', 'whole')
+        whole = (self.here / 'whole/loss.svg').read_text()
+        root = xml.etree.ElementTree.fromstring(whole)
+        self.assertEqual(root.tag, '{http://www.w3.org/2000/svg}svg')
+        said = [element.text for element in root.iter('{http://www.w3.org/2000/svg}text')]
+        last = metrics(self.here / 'whole')[-1]
+        for text_ in f'training {last["train_loss"]:.4f}', f'validation {last["val_loss"]:.4f}', 'debug: loss by step', 'step', '40':
+            self.assertIn(text_, said)
+        curves = re.findall(r'd="M[^"]+" fill="none"', whole)
+        self.assertEqual([curve.count(' ') for curve in curves], [4 + 1] * 2)        # four points each
+        self.trains(*DEBUG, '--steps', 40, '--eval-every', 10, '--stop-at', 23, '--out', 'parts')
+        self.trains('--resume', 'parts')
+        self.assertEqual((self.here / 'parts/loss.svg').read_text(), whole)
+
+    def test_samples(self):
+        run = [*DEBUG, '--steps', 30, '--eval-every', 10, '--dropout', 0.1]
+        said = self.trains(*run, '--sample-every', 12, '--out', 'out')
+        samples = re.findall(r'^step (\d+)  writes:\n(?s:(.{200}))\n\n', said, re.M)
+        self.assertEqual([step for step, _ in samples], ['12', '24'])
+        self.assertNotEqual(samples[0][1], samples[1][1])
+        # Sampling changes nothing else, and a run that is gone on with goes on sampling.
+        self.trains(*run, '--out', 'without')
+        self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'without'))
+        self.trains(*run, '--sample-every', 12, '--stop-at', 20, '--out', 'parts')
+        self.assertIn(f'step 24  writes:\n{samples[1][1]}\n', self.trains('--resume', 'parts'))
+
+    def test_budget(self):
+        """Chinchilla's some twenty tokens for each parameter."""
+        self.trains(*DEBUG, '--budget', 'chinchilla', '--stop-at', 1, '--out', 'out')
+        training = json.loads((self.here / 'out/config.json').read_text())['training']
+        parameters = sum(math.prod(shape) for name, (_, shape, _) in read_safetensors(self.here / 'out/model.safetensors')[0].items())
+        tokens = training['steps'] * training['batch'] * training['model']['context_window']
+        self.assertGreater(tokens, 5 * parameters)
+        self.assertLess(tokens, 50 * parameters)
+
+    def test_every_config(self):
+        """Each is there by its name; a few numbers make it small."""
+        names = re.search(r'--config NAME .*: (\S+\|\S+) ', self.trains('--help'))[1].split('|')
+        self.assertLessEqual({'debug', 'nanogpt_cpu', 'nanogpt_gpu', 'shakespeare', 'smol_gpt', 'gpt2_124m', 'gpt2_355m', 'gpt2_774m', 'gpt2_1558m'}, set(names))
+        for name in names:
+            self.trains('--config', name, '--data', 'text.txt', *TINY, '--tokeniser', 'char', '--steps', 60, '--eval-every', 30, '--lr', 1e-2, '--quiet', '--out', name)
+            losses = [line['train_loss'] for line in metrics(self.here / name)]
+            self.assertEqual(len(losses), 2)
+            self.assertLess(losses[-1], losses[0], name)
+
+    def test_pieces_of_words(self):
+        said = self.trains(*DEBUG, '--tokeniser', 'bpe', '--vocab', 300, '--steps', 60, '--eval-every', 30, '--lr', 1e-2, '--out', 'out')
+        self.assertIn(', 300 different;', said)
+        self.assertEqual(json.loads((self.here / 'out/tokeniser.json').read_text())['tokeniser'], 'bpe')
+        losses = [line['val_loss'] for line in metrics(self.here / 'out')]
+        self.assertLess(losses[-1], losses[0])
+        self.assertTrue(self.succeeds('generate', '--model', 'out', '--prompt', 'Ω is new', '--tokens', 9).startswith('Ω is new'))
+        self.trains('--resume', 'out', '--steps', 61)
+        self.refuses(2, 'began with --tokeniser bpe, not character', 'train_gpt', '--resume', 'out', '--tokeniser', 'character')
+
+    def test_gpt2_tokens(self):
+        """A vocabulary of the bytes, as GPT-2 writes them, and one merge."""
+        plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+        letters = [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
+        (self.here / 'gpt2').mkdir()
+        vocabulary = {token: i for i, token in enumerate([*letters, 'Ġs', '<|endoftext|>'])}
+        (self.here / 'gpt2/vocab.json').write_text(json.dumps(vocabulary))
+        (self.here / 'gpt2/merges.txt').write_text('#version: 0.2\nĠ s\n', encoding='utf-8')
+        run = [*DEBUG, '--tokeniser', 'gpt2', '--steps', 20]
+        self.assertIn(', 258 different;', self.trains(*run, '--tokeniser-files', 'gpt2', '--out', 'out'))
+        self.trains(*run, '--tokeniser-files', 'out/tokeniser.json', '--out', 'again')
+        self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'again'))
+        self.assertIn('é <|endoftext|>', self.succeeds('generate', '--model', 'out', '--prompt', 'é <|endoftext|>', '--stop', '<|endoftext|>', '--tokens', 5))
+
+    def test_token_files(self):
+        """Tokens are what the text is, cut where it is cut."""
+        self.trains(*DEBUG, '--tokeniser', 'bpe', '--vocab', 256, '--steps', 20, '--eval-every', 10, '--out', 'text')
+        data = text().encode()                                       # whose bytes are their own tokens
+        folder = self.here / 'tokens'
+        folder.mkdir()
+        middle = int(len(data) * 0.9)
+        for name, part in ('train.bin', data[:middle]), ('val.bin', data[middle:]):
+            (folder / name).write_bytes(array.array('H', list(part)).tobytes())
+        run = ['--config', 'debug', '--data', 'tokens', '--steps', 20, '--eval-every', 10]
+        self.refuses(2, '--tokeniser gpt2 needs --tokeniser-files', 'train_gpt', *run, '--out', 'none')
+        (folder / 'tokeniser.json').write_bytes((self.here / 'text/tokeniser.json').read_bytes())
+        self.trains(*run, '--stop-at', 7, '--out', 'out')
+        self.trains('--resume', 'out')
+        self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'text'))
+        (folder / 'val.bin').write_bytes(array.array('H', [1, 256]).tobytes())
+        self.refuses(1, r'val.bin: id 256 at byte 2 is not in \[0, 256\)', 'train_gpt', *run, '--out', 'none')
+
+    def test_half(self):
+        """Half learns as float does."""
+        self.trains(*DEBUG, '--steps', 50, '--eval-every', 50, '--out', 'float')
+        self.trains(*DEBUG, '--steps', 50, '--eval-every', 50, '--precision', 'half', '--out', 'half')
+        self.assertAlmostEqual(metrics(self.here / 'float')[-1]['val_loss'], metrics(self.here / 'half')[-1]['val_loss'], delta=0.01)
 
     def test_learning_rate_ends_at_a_tenth(self):
         self.trains(*DEBUG, '--steps', 40, '--eval-every', 1, '--lr', 1e-2, '--out', 'out')
@@ -114,8 +219,9 @@ class Output(ProgramTest):
     def test_bar(self):
         seen = self.on_terminal(*DEBUG, '--steps', 30, '--eval-every', 15, '--out', 'out')
         bars = re.findall(r'\r([^\r\n]+)\x1b\[K', seen)
-        self.assertRegex(bars[0], r'^ 1/30 [━─]{8,}  loss \d\.\d{4}  ETA \d+:\d\d  \S+ tokens/s  \d+:\d\d$')
+        self.assertRegex(bars[0], r'^ 1/30 [━─]{8,}  loss \d\.\d{4}  ETA \d+:\d\d  \S+ tokens/s  \d+% MFU  \d+:\d\d$')
         self.assertLess(max(map(len, bars)), 80)
+        self.assertRegex(bars[-1], r'  ETA \d+:\d\d  \S+ tokens/s  \d+% MFU  \d+:\d\d$')
         # Before anything else is written the bar goes, and lines stay whole.
         self.assertEqual(len(re.findall(r'\x1b\[Kstep (?:15|30)  training loss [^\r\n]+\r\n', seen)), 2)
         self.assertRegex(seen, r'\nvalidation loss \d\.\d{4}\r\n')
@@ -159,6 +265,26 @@ class Output(ProgramTest):
             logits = model.logits(ids)[-1]
             ids.append(logits.index(max(logits)))
         self.assertEqual(greedy[:16], ''.join(tokens[i] for i in ids))
+
+    def test_generate_many(self):
+        self.trains(*DEBUG, '--steps', 100, '--lr', 1e-2, '--out', 'out')
+        prompts = ['ré', 'a', 'tilen kis oum']
+        (self.here / 'prompts').write_text('\n'.join(prompts) + '\n', encoding='utf-8')
+
+        def says(*options):
+            return self.succeeds('generate', '--model', 'out', '--tokens', 40, *options)
+
+        alone = [says('--prompt', prompt, '--seed', 7 + i) for i, prompt in enumerate(prompts)]
+        self.assertEqual(says('--prompts', 'prompts', '--seed', 7), '\n'.join(alone))
+        self.assertEqual(says('--prompt', 'a', '--samples', 2, '--seed', 7), says('--prompt', 'a', '--seed', 7) + '\n' + says('--prompt', 'a', '--seed', 8))
+
+        text_ = says('--prompt', 'a', '--seed', 7)
+        stop = text_[12]
+        self.assertEqual(says('--prompt', 'a', '--seed', 7, '--stop', stop), 'a' + text_[1:].split(stop)[0] + '\n')
+        varied = says('--prompt', 'a', '--greedy', '--repetition-penalty', 5)
+        self.assertGreater(len(set(varied)), len(set(says('--prompt', 'a', '--greedy'))))
+        self.refuses(1, '--stop: "an" is 2 tokens, not one', 'generate', '--model', 'out', '--stop', 'an')
+        self.refuses(2, '--prompt or --prompts, not both', 'generate', '--model', 'out', '--prompt', 'a', '--prompts', 'prompts')
 
     def test_generate_streams(self):
         self.trains(*DEBUG, '--steps', 1, '--out', 'out')

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """However a run is interrupted, going on with it ends where it would have ended: to the bit."""
 import json
+import pathlib
 import random
+import re
 import signal
 import time
 
@@ -32,7 +34,7 @@ class Resume(ProgramTest):
         self.assertNotEqual(fingerprint(self.here / 'other')['state']['generator'], found['state']['generator'])
 
     def test_stopped_anywhere(self):
-        for precision in 'float', 'bf16':
+        for precision in 'float', 'bf16', 'half':
             run = [*RUN, '--precision', precision]
             self.trains(*run, '--out', precision)
             for stops in (10,), (7,), (13,), (1, 7, 19):
@@ -89,6 +91,16 @@ class Resume(ProgramTest):
         self.trains('--resume', 'out', '--lr', 1e-3)
         self.assertEqual(fingerprint(self.here / 'out'), expected)
 
+    def test_memory_does_not_grow(self):
+        """Between its 500th step and its 5000th a run takes no more memory, although it measures, saves and samples."""
+        process = self.start('train_gpt', *DEBUG, '--steps', 5000, '--eval-every', 250, '--sample-every', 500, '--accumulate', 2, '--dropout', 0.1, '--out', 'out')
+        taken = {}
+        for line in process.stdout:
+            if found := re.match(r'step (\d+)  training loss', line.decode()):
+                taken[int(found[1])] = int(re.search(r'RssAnon:\s*(\d+) kB', pathlib.Path(f'/proc/{process.pid}/status').read_text())[1])
+        self.assertEqual((process.wait(), max(taken)), (0, 5000))
+        self.assertLess(taken[4750] - taken[500], 256, taken)
+
     # ---------------------------------------------------------------- stopped from outside
 
     def stopped_again_and_again(self, random_seed, kill, statuses):
@@ -116,7 +128,9 @@ class Resume(ProgramTest):
         for path, data in contents(out).items():
             if path.endswith('.safetensors'):
                 read_safetensors(out / path)
-            elif '.tmp' not in path:
+            elif path.endswith('.svg'):
+                self.assertTrue(data.endswith(b'</svg>\n'), path)
+            elif '.tmp' not in path and 'tfevents' not in path:
                 for part in data.splitlines(keepends=True) if path.endswith('.jsonl') else [data]:
                     json.loads(part)
                     self.assertEqual(part[-1:], b'\n', path)

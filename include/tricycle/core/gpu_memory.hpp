@@ -142,7 +142,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   }
 
   void clear_all() {
-    cudaDeviceSynchronize();
+    if (cudaDeviceSynchronize() != cudaSuccess) {          // a stream captures: nothing can be waited for, nor freed
+      cudaGetLastError();
+      return;
+    }
     for (auto& [where, blocks] : free_) {
       if (where.second < small_classes) continue;
       for (void* block : blocks) cudaFree(block);

@@ -30,6 +30,9 @@ struct Lanes { Index at; };
 /// works on a whole register all the same: what is read beyond them is 0, and what is written there is dropped.
 struct Tail { Index at; int count; };
 
+/// Lanes of rows that all begin at 16 bytes: a GPU need not look at each.
+struct Aligned : Lanes {};
+
 namespace detail {
 
 #ifndef __CUDA_ARCH__
@@ -159,8 +162,11 @@ TRICYCLE_HD inline Pack::Mask is_lane(Index lane, int count) {
 template <class T> using Bits = std::conditional_t<std::same_as<T, float>, float, std::uint16_t>;
 
 // Between a register and lanes numbers in memory of any alignment. A GPU moves 16 bytes at once where they are aligned so.
-#ifdef TRICYCLE_GPU_CODE
 TRICYCLE_HD inline bool is_aligned(const void* p) { return (reinterpret_cast<std::uintptr_t>(p) & 15) == 0; }
+/// Do rows of n numbers, from p on, all begin at 16 bytes?
+template <class T>
+TRICYCLE_HD bool rows_are_aligned(const T* p, Index n) { return is_aligned(p) && n * static_cast<Index>(sizeof(T)) % 16 == 0; }
+#ifdef TRICYCLE_GPU_CODE
 
 /// Copies a pack to or from a GPU's memory, 16 bytes at once. Left to itself nvcc finds the same single numbers in the branch
 /// that moves what is not aligned, and moves them one by one in both: the empty asm and __stwb, which is a plain store, keep
@@ -268,76 +274,7 @@ TRICYCLE_HD Vector<Bits<T>> narrow(Pack x) {
 #endif
 }
 
-template <class T> TRICYCLE_HD Pack load_pack(const T* from) { return widen<T>(load_bits(from)); }
-template <class T> TRICYCLE_HD void store_pack(T* to, Pack x) { store_bits(to, narrow<T>(x)); }
-
-template <class T>
-TRICYCLE_HD compute<T> load(const T* at, Index i) { return static_cast<compute<T>>(at[i]); }
-template <class T>
-TRICYCLE_HD Pack load(const T* at, Lanes i) { return load_pack(at + i.at); }
-template <class T>
-TRICYCLE_HD Pack load(const T* at, Tail i) { return widen<T>(load_bits(at + i.at, i.count)); }
-
-template <class T>
-TRICYCLE_HD void store(T* at, Index i, compute<T> x) { at[i] = static_cast<T>(x); }
-template <class T>
-TRICYCLE_HD void store(T* at, Lanes i, Pack x) { store_pack(at + i.at, x); }
-template <class T>
-TRICYCLE_HD void store(T* at, Tail i, Pack x) { store_bits(at + i.at, narrow<T>(x), i.count); }
-
-template <class T, class I> struct NumberOf { using type = Pack; };
-template <class T> struct NumberOf<T, Index> { using type = compute<T>; };
-
 }  // namespace detail
-
-/// What a formula is handed at an I: one compute<T> at an Index, a Pack of them at Lanes or a Tail.
-template <class T, class I> using Number = typename detail::NumberOf<T, I>::type;
-
-/// Numbers of type T, read and written as compute<T>: one at an Index, or, where that is float, many at Lanes or a Tail.
-template <class T>
-struct Row {
-  T* at;
-
-  template <class I>
-  struct Cell {
-    T* at;
-    I i;
-    TRICYCLE_HD void operator=(Number<T, I> x) const { detail::store(at, i, x); }
-    TRICYCLE_HD void operator=(const Cell& from) const { *this = static_cast<Number<T, I>>(from); }
-    TRICYCLE_HD operator Number<T, I>() const { return detail::load(at, i); }
-  };
-  TRICYCLE_HD Cell<Index> operator[](Index i) const { return {at, i}; }
-  TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {at, i}; }
-  TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {at, i}; }
-};
-
-template <class T>
-struct Row<const T> {
-  const T* at;
-  TRICYCLE_HD compute<T> operator[](Index i) const { return detail::load(at, i); }
-  TRICYCLE_HD Pack operator[](Lanes i) const { return detail::load(at, i); }
-  TRICYCLE_HD Pack operator[](Tail i) const { return detail::load(at, i); }
-};
-
-/// A Row to be written, where what is written is added to what is there if `add`: how gradients are gathered.
-template <class T>
-struct Gather {
-  T* at;
-  bool add;
-
-  template <class I>
-  struct Cell {
-    Gather to;
-    I i;
-    TRICYCLE_HD void operator=(Number<T, I> x) const {
-      if (to.add) x += detail::load(to.at, i);
-      detail::store(to.at, i, x);
-    }
-  };
-  TRICYCLE_HD Cell<Index> operator[](Index i) const { return {*this, i}; }
-  TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {*this, i}; }
-  TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {*this, i}; }
-};
 
 /// `value`, but `otherwise` in the lanes that a Tail does not have: what a sum or a maximum must not see.
 template <class R> TRICYCLE_HD R within(Index, R value, R) { return value; }

@@ -149,18 +149,18 @@ inline void write_file(const std::string& path, std::string_view bytes) {
   writer.commit();
 }
 
-/// Adds a line to a log: all of it, or nothing and an Error. A log is not synced: a crash of the machine may lose its end.
-inline void append_line(const std::string& path, std::string line) {
-  line += '\n';
+/// Adds bytes to a log: all of them, or none and an Error. A log is not synced: a crash of the machine may lose its end.
+inline void append_bytes(const std::string& path, std::string_view bytes) {
   file::Descriptor log(path, O_WRONLY | O_CREAT | O_APPEND);
   struct stat before;
   if (!log.is_open() || ::fstat(log.get(), &before) != 0) file::fail_to("write", path);
-  if (file::write_all(log, line)) return;
+  if (file::write_all(log, bytes)) return;
   int why = errno;
   if (::ftruncate(log.get(), before.st_size) != 0) why = errno == EINVAL ? why : errno;   // a device cannot be cut
   errno = why;
   file::fail_to("write", path);
 }
+inline void append_line(const std::string& path, const std::string& line) { append_bytes(path, line + '\n'); }
 
 /// Keeps the lines of a log for which `keep(line)` holds; a last line that was never finished goes too. A resumed run
 /// cuts what the stopped one wrote after its checkpoint. No file: nothing to do.

@@ -40,6 +40,7 @@ class Json {
   std::string dump(int indent = 0) const;
 
   bool is_null() const { return kind_ == Kind::null; }
+  bool is_string() const { return kind_ == Kind::string; }
 
   /// This value as a T: bool, an integer, a floating number, std::string, Json::Array or Json::Object; the last three
   /// by reference. Error: it is another kind, or outside T's range; `where` says which value that was.

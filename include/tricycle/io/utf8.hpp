@@ -50,6 +50,18 @@ inline std::size_t first_invalid(std::string_view text) {
   return at;
 }
 
+/// The text with U+FFFD in the place of every byte that is not UTF-8.
+inline std::string repaired(std::string_view text) {
+  std::string whole;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t wrong = at + first_invalid(text.substr(at));
+    whole.append(text, at, wrong - at);
+    if (wrong < text.size()) append(whole, 0xfffd);
+    at = wrong + 1;
+  }
+  return whole;
+}
+
 }  // namespace utf8
 }
 }  // namespace tricycle

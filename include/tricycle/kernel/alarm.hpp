@@ -38,6 +38,15 @@ struct Alarm {
 #endif
 };
 
+struct CountUpdate {
+  Alarm alarm;
+  TRICYCLE_HD void operator()(Index) const { alarm.count_update(); }
+};
+/// A GPU's alarm tells after how many updates it was raised.
+inline void count_update(Device device) {
+  if (!device.is_cpu()) each(device, 1, CountUpdate{{"update", device}});
+}
+
 }  // namespace kernel
 }
 }  // namespace tricycle

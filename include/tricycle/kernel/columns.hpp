@@ -28,9 +28,22 @@ struct StoredRows {
   const T* x;
   Index n;
   TRICYCLE_HD auto operator()(Index row, auto i) const { return Row<const T>{x + row * n}[i]; }
+  TRICYCLE_HD bool aligned() const { return tricycle::detail::rows_are_aligned(x, n); }
 };
 
 #ifdef TRICYCLE_CUDA
+/// The sum of f(row) over rows [from, to), each four of them on their way at once.
+template <class R, class F>
+TRICYCLE_HD R in_fours(Index from, Index to, F f) {
+  R sum(0);
+  for (; from + 4 <= to; from += 4) {
+    R a = f(from), b = f(from + 1), c = f(from + 2), d = f(from + 3);
+    sum = sum + ((a + b) + (c + d));
+  }
+  for (; from < to; ++from) sum = sum + f(from);
+  return sum;
+}
+
 /// On a GPU each thread has one pack of columns, or one column, of `height` rows of a batch.
 template <class T, class F, class Out>
 struct ColumnsOnGpu {
@@ -46,10 +59,8 @@ struct ColumnsOnGpu {
     if (batch >= batches) return;
     Index first = (split - batch * splits) * height, last = first + height < rows ? first + height : rows;
     Gather<Out> to{out.at + split * n, out.add};
-    loop<is_wide<F>>(from, from + mine < n ? from + mine : n, [&](auto i) {
-      Number<T, decltype(i)> sum(0);
-      for (Index row = first; row < last; ++row) sum = sum + f(batch * rows + row, i);
-      to[i] = sum;
+    at_piece<is_wide<F>>(from, n, f.aligned(), [&](auto i) {
+      to[i] = in_fours<Number<T, decltype(i)>>(batch * rows + first, batch * rows + last, [&](Index row) { return f(row, i); });
     });
   }
 };

@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 #include "tricycle/core/device.hpp"
-#include "tricycle/core/pack.hpp"
+#include "tricycle/core/row.hpp"
 #include "tricycle/kernel/launch.hpp"
 #include "tricycle/kernel/threads.hpp"
 
@@ -46,6 +46,15 @@ struct EachOnGpu {
     if (from < n) loop<is_wide<F>>(from, from + mine < n ? from + mine : n, f);
   }
 };
+
+/// f at the pack, or the number, that begins at `from` of rows of n: 16 bytes at once of rows that are aligned, else a Tail,
+/// which here may have all lanes.
+template <bool wide, class F>
+TRICYCLE_HD void at_piece(Index from, Index n, bool aligned, F f) {
+  if constexpr (!wide) f(from);
+  else if (aligned && from + lanes <= n) f(Aligned{{from}});
+  else f(Tail{from, from + lanes <= n ? lanes : static_cast<int>(n - from)});
+}
 
 }  // namespace detail
 #endif

@@ -124,6 +124,12 @@ struct Kept {
 struct Warps {
   static constexpr int threads = 128, rows = threads / gpu::warp * 16;
   TRICYCLE_HD static int first_row() { return gpu::thread() / gpu::warp * 16; }
+
+  /// panel = `count` tokens of the part's head from number `first` on; what lies behind the last of all `tokens` is 0.
+  template <int count, class T, int size>
+  TRICYCLE_HD static void read(Panel<T, size> panel, const Attention& a, Attention::Part part, Heads<const T> x, int first, int tokens) {
+    fill<threads, count>(panel, x.of(part.batch, part.head, first), x.token, tokens - first, a.size, a.wide);
+  }
 };
 
 /// out = softmax(scale q kᵀ) v. A block has some queries, and walks over the keys that they see.
@@ -136,15 +142,15 @@ struct FlashForward : Warps {
   TRICYCLE_HD void operator()() const {
     const auto part = a.part(a.queries, rows, a.causal);
     Panel<T, size> queries{gpu::shared<T>()}, keys = queries.from(rows), values = keys.from(step);
-    fill<threads, rows>(queries, q.of(part.batch, part.head, part.first), q.token, a.queries - part.first, a.size, a.wide);
+    read<rows>(queries, a, part, q, part.first, a.queries);
     const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
     Sums<size> sum;
     const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
     RunningTotal total[2];
     for (int from = 0; from < end; from += step) {
       gpu::barrier();                                    // nobody is at the last keys any more
-      fill<threads, step>(keys, k.of(part.batch, part.head, from), k.token, a.keys - from, a.size, a.wide);
-      fill<threads, step>(values, v.of(part.batch, part.head, from), v.token, a.keys - from, a.size, a.wide);
+      read<step>(keys, a, part, k, from, a.keys);
+      read<step>(values, a, part, v, from, a.keys);
       gpu::barrier();
       if (from >= my_end) continue;
       Sums<step> weights;

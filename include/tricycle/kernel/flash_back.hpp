@@ -59,16 +59,16 @@ struct FlashBackQueries : Warps {
   TRICYCLE_HD void operator()() const {
     const auto part = a.part(a.queries, rows, a.causal);
     Panel<T, size> queries{gpu::shared<T>()}, grads = queries.from(rows), keys = grads.from(rows), values = keys.from(step);
-    fill<threads, rows>(queries, q.of(part.batch, part.head, part.first), q.token, a.queries - part.first, a.size, a.wide);
-    fill<threads, rows>(grads, grad.of(part.batch, part.head, part.first), grad.token, a.queries - part.first, a.size, a.wide);
+    read<rows>(queries, a, part, q, part.first, a.queries);
+    read<rows>(grads, a, part, grad, part.first, a.queries);
     const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
     Sums<size> sum;
     const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
     const QueryBack known[] = {{a, totals, inner, part, first + sum.row(0)}, {a, totals, inner, part, first + sum.row(1)}};
     for (int from = 0; from < end; from += step) {
       gpu::barrier();                                    // nobody is at the last keys any more
-      fill<threads, step>(keys, k.of(part.batch, part.head, from), k.token, a.keys - from, a.size, a.wide);
-      fill<threads, step>(values, v.of(part.batch, part.head, from), v.token, a.keys - from, a.size, a.wide);
+      read<step>(keys, a, part, k, from, a.keys);
+      read<step>(values, a, part, v, from, a.keys);
       gpu::barrier();
       if (from >= my_end) continue;
       const auto key = [=](Place p) { return from + p.column; };
@@ -96,15 +96,15 @@ struct FlashBackKeys : Warps {
     const auto part = a.part(a.keys, rows, false);
     Panel<T, size> keys{gpu::shared<T>()}, values = keys.from(rows), queries = values.from(rows), grads = queries.from(step);
     auto* known = gpu::shared<QueryBack>(panels);
-    fill<threads, rows>(keys, k.of(part.batch, part.head, part.first), k.token, a.keys - part.first, a.size, a.wide);
-    fill<threads, rows>(values, v.of(part.batch, part.head, part.first), v.token, a.keys - part.first, a.size, a.wide);
+    read<rows>(keys, a, part, k, part.first, a.keys);
+    read<rows>(values, a, part, v, part.first, a.keys);
     const int first = part.first + first_row(), my_begin = a.first_to_see(first);
     Sums<size> for_keys, for_values;
     const auto key = [=](Place p) { return first + Sums<size>::row(p.which); };
     for (int from = a.first_to_see(part.first); from < a.queries; from += step) {
       gpu::barrier();                                    // nobody is at the last queries any more
-      fill<threads, step>(queries, q.of(part.batch, part.head, from), q.token, a.queries - from, a.size, a.wide);
-      fill<threads, step>(grads, grad.of(part.batch, part.head, from), grad.token, a.queries - from, a.size, a.wide);
+      read<step>(queries, a, part, q, from, a.queries);
+      read<step>(grads, a, part, grad, from, a.queries);
       if (gpu::thread() < step) known[gpu::thread()] = QueryBack(a, totals, inner, part, from + gpu::thread());
       gpu::barrier();
       if (from + step <= my_begin) continue;

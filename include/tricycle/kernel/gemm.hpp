@@ -16,7 +16,7 @@
 #endif
 #include "tricycle/core/device.hpp"
 #include "tricycle/core/memory.hpp"
-#include "tricycle/core/pack.hpp"
+#include "tricycle/core/row.hpp"
 #include "tricycle/kernel/gemm_cuda.hpp"
 #include "tricycle/kernel/gemm_micro.hpp"
 #include "tricycle/kernel/threads.hpp"

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 #include "tricycle/core/error.hpp"
-#include "tricycle/core/pack.hpp"
+#include "tricycle/core/row.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {

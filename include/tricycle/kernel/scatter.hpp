@@ -26,70 +26,105 @@ struct ScatterStrip {
 };
 
 #ifdef TRICYCLE_CUDA
-// On a GPU the places of each id are listed first, in order, by a counting sort. Integers alone are added among threads, and
-// where the list of an id lies depends on chance, but not what is in it.
+// On a GPU the rows are first listed by id, and each id's as they stand: such a list has but one order, so that no chance can
+// change a sum. It is cut into chunks of one length, so that few ids keep a GPU as busy as many.
+struct alignas(8) Listed {
+  int id = -1, place = -1;                               // none
+  TRICYCLE_HD bool operator<(Listed b) const { return id != b.id ? id < b.id : place < b.place; }
+};
+
+/// The rows as they come.
 template <class Id>
-struct Lists {
+struct Unlisted {
   const Id* ids; Index table;
-  int *counts, *begins, *filled, *total;                 // (table) each, and a number
-  int *places, *sorted;                                  // (count) each
-  TRICYCLE_HD Index list_of(Index i) const {
+  TRICYCLE_HD Listed operator[](Index i) const {
     auto id = static_cast<Index>(ids[i]);
-    return id >= 0 && id < table ? id : 0;               // an id out of range has raised the alarm: nothing comes of this sum
+    return {id >= 0 && id < table ? static_cast<int>(id) : 0, static_cast<int>(i)};   // an id out of range has raised the alarm: nothing comes of this sum
   }
 };
-template <class Id>
-struct CountPlace : Lists<Id> {
-  TRICYCLE_HD void operator()(Index i) const { gpu::add_among_threads(&this->counts[this->list_of(i)], 1); }
-};
-template <class Id>
-struct ReserveList : Lists<Id> {
-  TRICYCLE_HD void operator()(Index id) const { this->begins[id] = gpu::add_among_threads(this->total, this->counts[id]); }
-};
-template <class Id>
-struct FillList : Lists<Id> {
+
+/// Sorted runs of the list are joined: a row goes behind all rows that come before it in any of them.
+template <class From>
+struct MergeRuns {
+  static constexpr Index ways = 16;
+  From from; Index count, run; Listed* to;
   TRICYCLE_HD void operator()(Index i) const {
-    Index id = this->list_of(i);
-    this->places[this->begins[id] + gpu::add_among_threads(&this->filled[id], 1)] = static_cast<int>(i);
+    const Listed mine = from[i];
+    Index first = i - i % (ways * run), last = first + ways * run < count ? first + ways * run : count, rank = first;
+    for (Index begin = first; begin < last; begin += run) {
+      Index low = begin, high = begin + run < last ? begin + run : last;
+      while (low < high) {
+        Index middle = low + (high - low) / 2;
+        if (from[middle] < mine) low = middle + 1;
+        else high = middle;
+      }
+      rank += low - begin;
+    }
+    to[rank] = mine;
   }
 };
-/// Each place finds how many of its list are before it.
-template <class Id>
-struct SortList : Lists<Id> {
-  TRICYCLE_HD void operator()(Index i) const {
-    Index id = this->list_of(i), begin = this->begins[id], end = begin + this->counts[id], rank = begin;
-    for (Index j = begin; j < end; ++j) rank += this->places[j] < i;
-    this->sorted[rank] = static_cast<int>(i);
-  }
-};
-template <class T, class Id>
-struct SumList : Lists<Id> {
+
+/// Each thread has one pack of columns, or one column, of a chunk of the list. An id that stands in no other chunk is done; of
+/// one that goes on from the chunk before, or into the next, the part is stored, and listed anew.
+template <class T>
+struct SumChunks {
+  static constexpr int threads = 256, at_once = 4;
+  static constexpr Index height = 32;
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const T* x; Gather<compute<T>> out;
-  SumList(const Lists<Id>& lists, const T* numbers, Gather<compute<T>> to) : Lists<Id>(lists), x(numbers), out(to) {}
-  template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Index begin = this->begins[row.index], end = begin + this->counts[row.index];
-    if (begin == end && out.add) return;
-    Gather<compute<T>> to{out.at + row.index * row.n, out.add};
-    row.each([&](auto i) {
-      Number<T, decltype(i)> sum(0);
-      for (Index j = begin; j < end; ++j) sum = sum + Row<const T>{x + this->sorted[j] * row.n}[i];
-      to[i] = sum;
+  Index count, n; const Listed* list; const T* x; Gather<compute<T>> out; compute<T>* parts; Listed* list_of_parts;
+  TRICYCLE_HD void operator()() const {
+    constexpr Index mine = wide ? lanes : 1;
+    Index pieces = kernel::split(n, mine), piece = gpu::block() * threads + gpu::thread();
+    Index chunk = piece / pieces, from = (piece - chunk * pieces) * mine, first = chunk * height, last = first + height < count ? first + height : count;
+    if (first >= count) return;
+    const int before = first > 0 ? list[first - 1].id : -1, after = last < count ? list[last].id : -1, part = static_cast<int>(2 * chunk);
+    if (from == 0 && count > height) {
+      list_of_parts[part] = before >= 0 && list[first].id == before ? Listed{before, part} : Listed{};
+      list_of_parts[part + 1] = after >= 0 && list[last - 1].id == after ? Listed{after, after == before ? -1 : part + 1} : Listed{};
+    }
+    at_piece<wide>(from, n, tricycle::detail::rows_are_aligned(x, n), [&](auto i) {
+      using R = Number<T, decltype(i)>;
+      R total(0);
+      int id = -1;                                       // whose total it is
+      for (Index r = first; r <= last; r += at_once) {   // what is behind the last ends its id
+        Listed row[at_once];
+        R numbers[at_once];
+        for (int k = 0; k < at_once; ++k) row[k] = r + k < last ? list[r + k] : Listed{};
+        for (int k = 0; k < at_once; ++k) numbers[k] = row[k].place < 0 ? R(0) : R(Row<const T>{x + row[k].place * n}[i]);
+        for (int k = 0; k < at_once; ++k) {
+          if (row[k].id != id) {
+            bool done = id != before && id != after;
+            if (id >= 0) (done ? Gather<compute<T>>{out.at + id * n, out.add} : Gather<compute<T>>{parts + (part + (id != before)) * n, false})[i] = total;
+            total = R(0), id = row[k].id;
+          }
+          total = total + numbers[k];
+        }
+      }
     });
   }
 };
 
+template <class T>
+void sum_list(Device device, Index count, Index n, const Listed* list, const T* x, Gather<compute<T>> out) {
+  using Kernel = SumChunks<T>;
+  Index chunks = kernel::split(count, Kernel::height), parts = chunks > 1 ? 2 * chunks : 0;
+  gpu::Scratch<compute<T>> sums(parts * n, device);
+  gpu::Scratch<Listed> listed(parts, device);
+  gpu::launch(device, kernel::split(chunks * kernel::split(n, Kernel::wide ? gpu_lanes : 1), Kernel::threads), Kernel{count, n, list, x, out, sums.data(), listed.data()});
+  if (parts > 0) sum_list<compute<T>>(device, parts, n, listed.data(), sums.data(), out);
+}
+
 template <class T, class Id>
 void scatter_on_gpu(Device device, Index count, Index n, Index table, const Id* ids, const T* x, Gather<compute<T>> out) {
-  gpu::Scratch<int> lists(3 * table + 1 + 2 * count, device);
-  int* at = lists.data();
-  Lists<Id> all{ids, table, at, at + table, at + 2 * table, at + 3 * table, at + 3 * table + 1, at + 3 * table + 1 + count};
-  gpu::check(cudaMemsetAsync(at, 0, static_cast<std::size_t>(3 * table + 1) * sizeof(int), gpu::stream(device)), "cudaMemset");
-  each(device, count, CountPlace<Id>{all});
-  each(device, table, ReserveList<Id>{all});
-  each(device, count, FillList<Id>{all});
-  each(device, count, SortList<Id>{all});
-  rows(device, table, n, SumList<T, Id>(all, x, out));
+  constexpr Index most = 0x7fffffff, ways = MergeRuns<Unlisted<Id>>::ways;
+  check(count <= most && table <= most, "cuda: rows of ", count, " ids cannot be added up into a table of ", table);
+  if (!out.add) gpu::check(cudaMemsetAsync(out.at, 0, static_cast<std::size_t>(table * n) * sizeof *out.at, gpu::stream(device)), "cudaMemset");
+  if (count == 0 || n == 0) return;
+  gpu::Scratch<Listed> lists(2 * count, device);
+  Listed *list = lists.data(), *other = list + count;
+  each(device, count, MergeRuns<Unlisted<Id>>{{ids, table}, count, 1, list});
+  for (Index run = ways; run < count; run *= ways, std::swap(list, other)) each(device, count, MergeRuns<const Listed*>{list, count, run, other});
+  sum_list(device, count, n, list, x, out);
 }
 #endif
 

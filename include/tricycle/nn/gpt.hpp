@@ -27,12 +27,12 @@ struct GPT : Layer<GPT<T>> {
   LayerNorm norm;
   std::optional<Dense> head;                             // (n, vocab_size), unless tied
 
-  explicit GPT(const GPTConfig& c)
-      : config(c), token_embedding(c.vocab_size, c.embedding_dim, normal_initialiser(0.02)),
-        position_embedding(c.context_window, c.embedding_dim, normal_initialiser(0.02)), dropout(c.dropout), norm(c.embedding_dim, c.bias) {
+  explicit GPT(const GPTConfig& c) : GPT(c, normal_initialiser(0.02), residual_initialiser(0.02, c.n_layers)) {}
+  /// With weights that begin otherwise: `residual` for those that write into the residual stream.
+  GPT(const GPTConfig& c, const Initialiser& usual, const Initialiser& residual)
+      : config(c), token_embedding(c.vocab_size, c.embedding_dim, usual), position_embedding(c.context_window, c.embedding_dim, usual), dropout(c.dropout), norm(c.embedding_dim, c.bias) {
     check(c.vocab_size > 0 && c.context_window > 0 && c.embedding_dim > 0 && c.n_layers > 0, "gpt: vocabulary ", c.vocab_size, ", context ", c.context_window,
           ", width ", c.embedding_dim, " and layers ", c.n_layers, " must be above 0");
-    Initialiser usual = normal_initialiser(0.02), residual = normal_initialiser(0.02 / std::sqrt(2.0 * static_cast<double>(c.n_layers)));
     for (Index i = 0; i < c.n_layers; ++i)
       blocks.emplace_back(AttentionConfig{c.embedding_dim, c.n_heads, c.context_window, c.dropout, c.dropout, c.bias, usual, residual},
                           MLPConfig{c.embedding_dim, 4, c.dropout, c.bias, usual, residual});

@@ -49,7 +49,8 @@ Gradcheck gradcheck(F evaluate, std::vector<Varied> all, const GradcheckOptions&
 
   NoGrad guard;
   Gradcheck worst;
-  for (auto& [name, x] : all) {
+  for (Varied& argument : all) {
+    Tensor<double>& x = argument.x;
     const auto told = x.has_grad() ? x.grad().to_vector() : std::vector<double>(static_cast<std::size_t>(x.size()));
     x.zero_grad();
     const auto before = x.clone();
@@ -71,7 +72,7 @@ Gradcheck gradcheck(F evaluate, std::vector<Varied> all, const GradcheckOptions&
         }
         const double off = std::abs(told[static_cast<std::size_t>(i)] - slope) / (options.absolute + options.relative * size + rounding);
         if (off <= worst.error) continue;
-        worst = {name, place_of(i, x.shape()), told[static_cast<std::size_t>(i)], slope, math::isnan(off) ? std::numeric_limits<double>::infinity() : off};
+        worst = {argument.name, place_of(i, x.shape()), told[static_cast<std::size_t>(i)], slope, math::isnan(off) ? std::numeric_limits<double>::infinity() : off};
       }
     } catch (...) {
       x.assign(before);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <vector>
+#include "tricycle/kernel/alarm.hpp"
 #include "tricycle/nn/parameter.hpp"
 
 namespace tricycle {
@@ -57,6 +58,7 @@ struct Layer {
     });
     if constexpr (std::invocable<Optimiser&, const NamedParameters&>) optimiser(all);
     else for (auto& [name, parameter] : all) optimiser(name, *parameter);
+    if (!all.empty()) kernel::count_update(all.front().second->device());
     zero_grad();
   }
   void zero_grad() { each_parameter([](auto&, Parameter& parameter) { parameter.zero_grad(); }); }

@@ -14,8 +14,21 @@ inline Index rows_at_a_time(Index classes) { return (std::max)(Index{1}, (Index{
 /// Where the weights of a classifier lie: from one class to the next, and from one number of x to the next.
 struct ClassStrides { Index of_class, of_number; };
 
-/// The mean of cross_entropy(truth, x W). With `dx` and `dw` also its gradients: what the logits of some rows were becomes
-/// their gradient in place, is multiplied by what it was made of, and makes room for the next rows.
+/// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late.
+template <class R>
+struct Shares {
+  R early, late;
+  template <class T> static Shares of(Index count) { return Short<T> ? Shares{1, 1 / static_cast<R>(count)} : Shares{1 / static_cast<R>(count), 1}; }
+};
+
+template <class R>
+struct ScaledProduct {
+  R scale;
+  TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b * decltype(a * b)(scale); }
+};
+
+/// The mean of cross_entropy(truth, x W). With `dx` and `dw` also its gradients, but for the late share: what the logits of some
+/// rows were becomes their gradient in place, is multiplied by what it was made of, and makes room for the next rows.
 template <class T, class Id>
 Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, Index classes, ClassStrides w, Tensor<T>* dx, Tensor<compute<T>>* dw) {
   using R = compute<T>;
@@ -34,7 +47,7 @@ Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, co
                  some, weights.data(), logits.mutable_data());
     kernel::rows(device, rows, classes, CrossEntropyForward<T, Id>{labels, logits.data(), stride, losses.mutable_data() + from});
     if (!dx && !dw) continue;
-    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), stride, one.data(), share, {logits.mutable_data(), false}});
+    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), stride, one.data(), Shares<R>::template of<T>(count).early, {logits.mutable_data(), false}});
     if (dx)
       kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, stride, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
                    logits.data(), weights.data(), dx->mutable_data() + from * n);
@@ -66,9 +79,9 @@ Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const T
   Tensor<T> dx(x.shape(), x.device());
   Tensor<R> dw(weights.shape(), x.device());
   auto loss = detail::classify_rows(truth, x, weights, classes, w, x.node() ? &dx : nullptr, weights.node() ? &dw : nullptr);
-  return record_joint<R, T, T>("classify", loss, {x, weights}, [dx, dw](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) {
-    if (to_x) detail::broadcast_map(dx.shape(), detail::Product{}, to_x.gather(), dx, grad);
-    if (to_weights) detail::broadcast_map(dw.shape(), detail::Product{}, to_weights.gather(), dw, grad);
+  return record_joint<R, T, T>("classify", loss, {x, weights}, [dx, dw, late = detail::Shares<R>::template of<T>(truth.size()).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) {
+    if (to_x) detail::broadcast_map(dx.shape(), detail::ScaledProduct<R>{late}, to_x.gather(), dx, grad);
+    if (to_weights) detail::broadcast_map(dw.shape(), detail::ScaledProduct<R>{late}, to_weights.gather(), dw, grad);
   });
 }
 

@@ -95,6 +95,7 @@ struct NormGamma {
   TRICYCLE_HD auto operator()(Index row, auto i) const {
     return Row<const T>{grad + row * n}[i] * Normalise::normal(moments[row], Row<const T>{x + row * n}[i]);
   }
+  TRICYCLE_HD bool aligned() const { return rows_are_aligned(x, n) && rows_are_aligned(grad, n); }
 };
 
 /// What a layer norm has worked out, and what it takes to go back.

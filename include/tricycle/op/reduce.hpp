@@ -52,6 +52,7 @@ struct ScaledRow {
     auto number = Row<const T>{x + row * n}[i];
     return number * decltype(number)(scale);
   }
+  TRICYCLE_HD bool aligned() const { return rows_are_aligned(x, n); }
 };
 
 /// (outer, middle, inner) -> (outer, inner): `scale` times the sum over the middle.

@@ -3,6 +3,7 @@
 #include "tricycle/io/safetensors.hpp"
 #include "tricycle/nn/gpt.hpp"
 #include "tricycle/train/configs.hpp"
+#include "tricycle/train/loss_scale.hpp"
 #include "tricycle/train/optimisers.hpp"
 
 namespace tricycle {
@@ -72,7 +73,7 @@ inline std::vector<SafeTensor> memory_entries(const Memory& memory, const std::s
   for (const auto& [name, moments] : memory) {
     for (std::size_t i = 0; i < moments.numbers.size(); ++i)
       std::visit([&, &name = name](auto& x) { entries.push_back(detail::as_safetensor(prefix + name + "#" + std::to_string(i), x)); }, moments.numbers[i]);
-    entries.push_back({prefix + name + "#t", "I64", Shape{}, {reinterpret_cast<const char*>(&moments.t), sizeof moments.t}});
+    entries.push_back(detail::as_safetensor(prefix + name + "#t", moments.t));
   }
   return entries;
 }
@@ -87,7 +88,8 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
     check(entry.dtype == "I64" && entry.shape == Shape{}, "load: ", file.name(), ": tensor \"", entry.name, "\" is not one I64");
     std::string name = entry.name.substr(prefix.size(), entry.name.size() - prefix.size() - 2);
     Moments& moments = memory[name];
-    std::memcpy(&moments.t, entry.bytes.data(), sizeof moments.t);
+    std::memcpy(moments.t.mutable_data(), entry.bytes.data(), sizeof(Index));
+    check(moments.t.item() >= 0, "load: ", file.name(), ": tensor \"", entry.name, "\" is ", moments.t.item(), ", which counts nothing");
     for (++known; const SafeTensor* numbers = file.find(prefix + name + "#" + std::to_string(moments.numbers.size())); ++known)
       detail::with_floating(file, *numbers, [&]<class T>(const Tensor<T>& x) {
         if constexpr (!Short<T>) moments.numbers.emplace_back(x);
@@ -97,6 +99,12 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
   auto mine = [&](const SafeTensor& entry) { return entry.name.starts_with(prefix); };
   check(std::cmp_equal(known, std::count_if(file.all().begin(), file.all().end(), mine)), "load: ", file.name(), " holds tensors that are no optimiser's memory");
   return memory;
+}
+
+/// The state of a loss scale as one entry of a file, and back. Throws for an entry that is none.
+inline SafeTensor loss_scale_entry(const LossScale& scale, std::string name = "loss_scale") { return detail::as_safetensor(std::move(name), scale.saved()); }
+inline void load_loss_scale(LossScale& scale, const SafeTensorsFile& file, const std::string& name = "loss_scale") {
+  detail::with_floating(file, file[name], [&]<class T>(const Tensor<T>& saved) { scale.restore(cast<double>(saved)); });
 }
 
 /// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type.

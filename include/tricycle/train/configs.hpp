@@ -1,6 +1,10 @@
 // Models and their training, by name.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 #include "tricycle/nn/gpt.hpp"
 
 namespace tricycle {
@@ -20,6 +24,14 @@ struct TrainingConfig {
 
 inline TrainingConfig nanogpt_cpu_config() { return {}; }
 
+/// nanoGPT's configuration for a GPU, for characters too.
+inline TrainingConfig nanogpt_gpu_config() {
+  TrainingConfig c;
+  c.model = {.vocab_size = 65, .context_window = 256, .embedding_dim = 384, .n_heads = 6, .n_layers = 6, .dropout = 0.2f};
+  c.steps = 5000, c.batch = 64;
+  return c;
+}
+
 /// Small enough to see every number.
 inline TrainingConfig debug_config() {
   TrainingConfig c;
@@ -28,11 +40,92 @@ inline TrainingConfig debug_config() {
   return c;
 }
 
+/// The Python original's, for Shakespeare in pieces of words.
+inline TrainingConfig shakespeare_config() {
+  TrainingConfig c = nanogpt_gpu_config();
+  c.model.vocab_size = 1024;
+  c.batch = 32;
+  return c;
+}
+
+/// How many parameters such a GPT has. It is built for that, but no number is written into its weights.
+inline Index parameter_count(const GPTConfig& config) {
+  auto nothing = [](const Shape& shape) { return Tensor<float>(shape); };
+  return GPT<float>(config, nothing, nothing).parameter_count();
+}
+
+/// On how many tokens a model of so many parameters is best trained, given the computing that takes: some 20 for each
+/// parameter. A straight line through the logarithms of table A3 of Hoffmann et al. ("Chinchilla", arXiv:2203.15556), as in the
+/// Python original, tokens = e^a flops^b, is solved for tokens where flops = 6 tokens parameters.
+inline Index optimal_n_tokens(Index n_parameters) {
+  check(n_parameters > 0, "optimal_n_tokens: a model of ", n_parameters, " parameters");
+  constexpr std::pair<double, double> best[]{{1.84e19, 7.7e9}, {1.20e20, 20e9}, {1.32e22, 219.5e9}, {6.88e23, 1.7e12}, {4.54e24, 4.3e12},
+                                             {1.18e25, 7.1e12}, {4.19e25, 13.4e12}, {1.59e26, 26.5e12}, {1.75e28, 292e12}};   // flops, tokens
+  double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+  for (auto [flops, tokens] : best) n += 1, x += std::log(flops), y += std::log(tokens), xx += std::log(flops) * std::log(flops), xy += std::log(flops) * std::log(tokens);
+  const double b = (n * xy - x * y) / (n * xx - x * x), a = (y - b * x) / n;
+  return static_cast<Index>(std::exp((a + b * std::log(6 * static_cast<double>(n_parameters))) / (1 - b)));
+}
+
+/// How many steps that is.
+inline Index optimal_n_steps(const TrainingConfig& c) {
+  return (std::max)(Index{1}, optimal_n_tokens(parameter_count(c.model)) / (c.batch * c.accumulate * c.model.context_window));
+}
+
+/// The Python original's language model: 49 million parameters, for the 100,276 tokens of cl100k, and as many steps as are best.
+inline TrainingConfig smol_gpt_config() {
+  TrainingConfig c = shakespeare_config();
+  c.model.vocab_size = 100276;
+  c.batch = 20, c.accumulate = 4;
+  c.steps = optimal_n_steps(c);
+  return c;
+}
+
+namespace detail {
+
+/// GPT-2 (Radford et al., 2019), in steps of half a million tokens as in nanoGPT, at GPT-3's learning rate for its size
+/// (Brown et al., arXiv:2005.14165, table 2.1).
+inline TrainingConfig gpt2_config(Index embedding_dim, Index n_heads, Index n_layers, double learning_rate) {
+  TrainingConfig c;
+  c.model = {.vocab_size = 50257, .context_window = 1024, .embedding_dim = embedding_dim, .n_heads = n_heads, .n_layers = n_layers, .bias = true};
+  c.steps = 600000, c.batch = 12, c.accumulate = 40, c.warm_up = 2000, c.eval_every = 1000;
+  c.learning_rate = learning_rate, c.least_learning_rate = learning_rate / 10, c.beta_2 = 0.95;
+  return c;
+}
+
+}  // namespace detail
+
+inline TrainingConfig gpt2_124m_config() { return detail::gpt2_config(768, 12, 12, 6e-4); }
+inline TrainingConfig gpt2_355m_config() { return detail::gpt2_config(1024, 16, 24, 3e-4); }
+inline TrainingConfig gpt2_774m_config() { return detail::gpt2_config(1280, 20, 36, 2.5e-4); }
+inline TrainingConfig gpt2_1558m_config() { return detail::gpt2_config(1600, 25, 48, 2e-4); }
+
+/// Under the Python original's names: ShakespeareConfig config; config.steps = 1000;
+struct DebugConfig : TrainingConfig { DebugConfig() : TrainingConfig(debug_config()) {} };
+struct ShakespeareConfig : TrainingConfig { ShakespeareConfig() : TrainingConfig(shakespeare_config()) {} };
+struct SmolGPTConfig : TrainingConfig { SmolGPTConfig() : TrainingConfig(smol_gpt_config()) {} };
+
+/// All configurations by name.
+inline const std::vector<std::pair<std::string, TrainingConfig (*)()>>& named_configs() {
+  static const std::vector<std::pair<std::string, TrainingConfig (*)()>> all{
+      {"nanogpt_cpu", nanogpt_cpu_config}, {"nanogpt_gpu", nanogpt_gpu_config}, {"debug", debug_config}, {"shakespeare", shakespeare_config},
+      {"smol_gpt", smol_gpt_config}, {"gpt2_124m", gpt2_124m_config}, {"gpt2_355m", gpt2_355m_config}, {"gpt2_774m", gpt2_774m_config},
+      {"gpt2_1558m", gpt2_1558m_config}};
+  return all;
+}
+
+/// Their names, between bars.
+inline std::string config_names() {
+  std::string names;
+  for (auto& [name, config] : named_configs()) names += (names.empty() ? "" : "|") + name;
+  return names;
+}
+
 /// The configuration of that name. Throws for a name that is none.
 inline TrainingConfig named_config(const std::string& name) {
-  if (name == "nanogpt_cpu") return nanogpt_cpu_config();
-  if (name == "debug") return debug_config();
-  fail("config: there is no \"", name, "\": it is nanogpt_cpu or debug");
+  for (auto& [known, config] : named_configs())
+    if (known == name) return config();
+  fail("config: there is no \"", name, "\": it is one of ", config_names());
 }
 
 }

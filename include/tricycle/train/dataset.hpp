@@ -1,162 +1,240 @@
-// Text for language models: which window of the tokens comes when, and the tensors made of it.
+// What is learnt from: which example comes when, and the batches made of them.
 #pragma once
 #include <algorithm>
-#include <bit>
 #include <memory>
-#include <optional>
+#include <span>
 #include <utility>
+#include <variant>
 #include <vector>
+#include "tricycle/kernel/random.hpp"
 #include "tricycle/tensor/tensor.hpp"
+#include "tricycle/train/order.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
-/// 64 bits, stirred until each depends on all: a step of SplitMix64 (Steele, Lea and Flood 2014, with Stafford's "Mix13").
-constexpr std::uint64_t stir(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
-/// The numbers 0 … size - 1 in an order that only the key knows, each found without a table: a Feistel network, which
-/// permutes the next power of 4, walked until it lands below size (Black and Rogaway 2002, "cycle walking"). The same on
-/// every platform.
-class KeyedPermutation {
+/// What all datasets can: give batches, in some order, from some position on. A dataset has a type Batch, whose `inputs` have
+/// the batch as their first axis, and knows how to make one of `rows` rows, empty_batch(rows), and to fill one row of it with an
+/// example, copy_example(example, row, batch).
+template <class Self>
+class BatchReader {
  public:
-  constexpr KeyedPermutation(Index size, std::uint64_t key) : size_(static_cast<std::uint64_t>(size)), key_(key) {
-    check(size > 0, "permutation: of ", size, " numbers");
-    half_ = (std::max)(smallest_half, (static_cast<int>(std::bit_width(size_ - 1)) + 1) / 2);
+  /// How many examples next() gives at a time; 1 unless told.
+  Self& batch(Index n) {
+    check(n > 0, "dataset: a batch of ", n);
+    batch_ = n;
+    return self();
   }
 
-  /// The number at place i, 0 <= i < size.
-  constexpr Index operator()(Index i) const {
-    auto x = static_cast<std::uint64_t>(i);
-    do x = feistel(x);                                   // ends: the cycle that i is on leads back to i at the latest
-    while (x >= size_);
-    return static_cast<Index>(x);
+  /// From now on epochs come in an order drawn from the seed, or from this thread's generator; without it in reading order.
+  Self& shuffle(std::uint64_t seed) {
+    order_.shuffle(seed);
+    return self();
+  }
+  Self& shuffle() { return shuffle(random_bits()); }
+
+  /// Batches are tensors in any case; the Python original has to be told.
+  Self& to_tensor() { return self(); }
+
+  /// The next batch. There always is one: a new epoch begins where the last one ends, inside of a batch if need be.
+  auto next() { return take(batch_); }
+
+  /// What is left of this epoch, batch by batch, the last of which may be shorter: for (auto [inputs, targets] : data) { … }
+  auto begin() { return Pass{*this, order_.epoch_end(position_)}; }
+  auto end() { return End{}; }
+
+  /// How many examples make an epoch.
+  Index size() const { return order_.size(); }
+  /// The number of this epoch, from 0.
+  Index epoch() const { return position_ / size(); }
+  Index batch_size() const { return batch_; }
+
+  /// How many examples have been given so far. Seeking there, with the same examples and seed, continues exactly.
+  Index position() const { return position_; }
+  Self& seek(Index position) {
+    check(position >= 0, "dataset: there is no position ", position);
+    position_ = position;
+    return self();
+  }
+
+  /// The next examples, as many as a batch has rows, into that batch.
+  template <class Batch>
+  void read(Batch& batch) {
+    for (Index row = 0; row < batch.inputs.shape()[0]; ++row) self().copy_example(order_.at(position_++), row, batch);
+  }
+
+ protected:
+  explicit BatchReader(Index size) : order_(size) {}
+  EpochOrder order_;
+
+ private:
+  struct End {};
+  struct Pass {
+    BatchReader& data;
+    Index until;
+    bool operator!=(End) const { return data.position_ < until; }
+    auto operator*() { return data.take((std::min)(data.batch_, until - data.position_)); }
+    void operator++() {}                                 // taking a batch is going on to the next
+  };
+
+  Self& self() { return static_cast<Self&>(*this); }
+  auto take(Index rows) {
+    auto batch = self().empty_batch(rows);
+    read(batch);
+    return batch;
+  }
+
+  Index batch_ = 1, position_ = 0;
+};
+
+/// Inputs, and the output that belongs to each.
+///
+///     auto data = Dataset(inputs, outputs).batch(32).shuffle(1337);      // (n, ...) and (n, ...)
+///     for (int epoch = 0; epoch < 10; ++epoch)
+///       for (auto [x, y] : data) { … }                                   // (32, ...) and (32, ...)
+///
+/// Copies share the numbers, and read on independently.
+template <Element X = float, Element Y = float>
+class Dataset : public BatchReader<Dataset<X, Y>> {
+ public:
+  struct Batch {
+    Tensor<X> inputs;
+    Tensor<Y> outputs;
+  };
+
+  /// Throws unless both have the same number of examples, one at least, along their first axis.
+  Dataset(const Tensor<X>& inputs, const Tensor<Y>& outputs)
+      : BatchReader<Dataset>(inputs.rank() > 0 ? inputs.shape()[0] : 0), all_{inputs.detach().from_gpu(), outputs.detach().from_gpu()} {
+    check(outputs.rank() > 0 && outputs.shape()[0] == inputs.shape()[0], "dataset: outputs of shape ", outputs.shape(), " for inputs of shape ", inputs.shape());
+  }
+
+  /// One example, without the batch's axis. Throws when there is none of that number.
+  Batch operator[](Index i) const {
+    check(i >= 0 && i < this->size(), "dataset: there is no example ", i, " of ", this->size());
+    auto part = [&](auto& x) { return x.view(inner(x), i * inner(x).size()).clone(); };
+    return {part(all_.inputs), part(all_.outputs)};
+  }
+
+  /// The first `fraction` of the examples, rounded down, and the rest. Throws when one of them has none.
+  std::pair<Dataset, Dataset> split(double fraction) const {
+    check(fraction >= 0 && fraction <= 1, "split: a fraction of ", fraction, " is not between 0 and 1");
+    const Index n = this->size(), first = static_cast<Index>(static_cast<double>(n) * fraction);
+    auto part = [](auto& x, Index from, Index to) { return x.view(x.shape().with(0, to - from), from * inner(x).size()); };
+    auto rows = [&](Index from, Index to) { return Dataset(part(all_.inputs, from, to), part(all_.outputs, from, to)); };
+    return {rows(0, first), rows(first, n)};
+  }
+
+  Batch empty_batch(Index rows) const { return {Tensor<X>(all_.inputs.shape().with(0, rows)), Tensor<Y>(all_.outputs.shape().with(0, rows))}; }
+  void copy_example(Index example, Index row, Batch& batch) const {
+    auto copy = [&](const auto& from, auto& to) { std::copy_n(from.data() + example * inner(from).size(), inner(from).size(), to.mutable_data() + row * inner(from).size()); };
+    copy(all_.inputs, batch.inputs), copy(all_.outputs, batch.outputs);
   }
 
  private:
-  // Halves of fewer bits give too few permutations, and eight rounds are plenty for halves of any size.
-  static constexpr int smallest_half = 3;
-  static constexpr std::uint64_t rounds = 8;
+  static Shape inner(const auto& x) { return x.shape().slice(1, x.rank()); }
 
-  constexpr std::uint64_t feistel(std::uint64_t x) const {
-    std::uint64_t mask = (std::uint64_t{1} << half_) - 1, left = x >> half_, right = x & mask;
-    for (std::uint64_t round = 0; round < rounds; ++round)
-      left = std::exchange(right, left ^ (stir(key_ ^ (round << 32 | right)) & mask));
-    return left << half_ | right;
-  }
-
-  std::uint64_t size_, key_;
-  int half_ = 0;                                         // bits in half a number
+  Batch all_;
 };
 
-/// Where the windows of an endless training run begin. Each window of `context` + 1 tokens comes once an epoch, in
-/// reading order or, given a seed, in an order that differs from epoch to epoch. There is no state to keep: seed and
-/// position say it all.
-class CausalLMWindows {
+/// Batches without end, each of examples drawn from all of them. Batch number i is the same whatever came before.
+template <Element X = float, Element Y = float>
+class InfiniteBatchDataset : public Dataset<X, Y> {
  public:
-  /// Throws when not one window fits.
-  CausalLMWindows(Index n_tokens, Index context) {
-    check(context > 0, "dataset: a context of ", context);
-    check(n_tokens > context, "dataset: a text of ", n_tokens, " tokens is too short for a context of ", context, ", which needs one more");
-    size_ = n_tokens - context;
+  InfiniteBatchDataset(const Tensor<X>& inputs, const Tensor<Y>& outputs, Index batch_size, std::uint64_t seed = 0) : Dataset<X, Y>(inputs, outputs) {
+    this->batch(batch_size);
+    this->order_.draw(seed);
   }
-  void shuffle(std::uint64_t seed) { seed_ = seed; }
+};
 
-  /// How many windows make an epoch.
-  Index size() const { return size_; }
+/// Ids wherever they are: in a vector, or in memory that somebody keeps, such as a file of 16- or 32-bit numbers that is mapped.
+class Tokens {
+ public:
+  explicit Tokens(std::vector<int> ids) {
+    auto shared = std::make_shared<const std::vector<int>>(std::move(ids));
+    ids_ = std::span<const int>(*shared);
+    owner_ = shared;
+  }
+  /// `owner`: what keeps the numbers alive.
+  template <class Id>
+  Tokens(std::span<const Id> ids, std::shared_ptr<const void> owner) : ids_(ids), owner_(std::move(owner)) {}
 
-  /// The first token of the window at a position, counted from the first of the first epoch.
-  Index start(Index position) const {
-    Index epoch = position / size_, i = position % size_;
-    return seed_ ? KeyedPermutation(size_, stir(stir(*seed_) ^ static_cast<std::uint64_t>(epoch)))(i) : i;
+  Index size() const {
+    return std::visit([](auto ids) { return static_cast<Index>(ids.size()); }, ids_);
+  }
+  /// ids[first] ... ids[first + n - 1]. Throws when they are not all there.
+  void copy(Index first, Index n, int* to) const {
+    check(first >= 0 && n >= 0 && first <= size() - n, "tokens: ", n, " from number ", first, " on, of ", size());
+    std::visit([&](auto ids) { std::transform(ids.data() + first, ids.data() + first + n, to, [](auto id) { return static_cast<int>(id); }); }, ids_);
   }
 
  private:
-  Index size_ = 0;
-  std::optional<std::uint64_t> seed_;
+  std::variant<std::span<const int>, std::span<const std::uint16_t>, std::span<const std::uint32_t>> ids_;
+  std::shared_ptr<const void> owner_;
 };
 
-/// Batches for learning to tell the next token: targets are the inputs, one token on.
+/// The sizes of a dataset for language models, as the Python original names them.
+struct CausalLMOptions {
+  Index vocab_size, batch_size, context_window;
+};
+
+/// Batches for learning to tell the next token: targets are the inputs, one token on. An example is a window of context + 1
+/// tokens; one begins at each token that has `context` tokens after it.
 ///
 ///     auto data = CausalLMDataset(tokens, context).batch(12).shuffle(1337);
-///     auto [inputs, targets] = data.next();
+///     auto [inputs, targets] = data.next();                              // (12, context) each
 ///
 /// Copies share the tokens, and read on independently.
-class CausalLMDataset {
+class CausalLMDataset : public BatchReader<CausalLMDataset> {
  public:
   struct Batch {
     Tensor<int> inputs, targets;                         // (batch, context) each
   };
 
   /// Throws when the text is shorter than context + 1 tokens.
-  CausalLMDataset(std::vector<int> tokens, Index context)
-      : tokens_(std::make_shared<const std::vector<int>>(std::move(tokens))), context_(context), windows_(n_tokens(), context) {}
+  CausalLMDataset(Tokens tokens, Index context) : BatchReader(n_examples(tokens, context)), tokens_(std::move(tokens)), context_(context) {}
+  CausalLMDataset(std::vector<int> tokens, Index context) : CausalLMDataset(Tokens(std::move(tokens)), context) {}
 
-  /// How many windows next() gives at a time; 1 unless told.
-  CausalLMDataset& batch(Index n) {
-    check(n > 0, "dataset: a batch of ", n);
-    batch_ = n;
-    return *this;
+  /// CausalLMDataset(tokens, {.vocab_size = 65, .batch_size = 12, .context_window = 64}).batch().shuffle().to_tensor()
+  /// Throws for a token outside the vocabulary, too.
+  CausalLMDataset(const std::vector<int>& tokens, const CausalLMOptions& options) : CausalLMDataset(tokens, options.context_window) {
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      check(tokens[i] >= 0 && tokens[i] < options.vocab_size, "dataset: token ", tokens[i], " at position ", i, " is not in [0, ", options.vocab_size, ")");
+    check(options.batch_size > 0, "dataset: a batch of ", options.batch_size);
+    batch_size_ = options.batch_size;
   }
+  using BatchReader::batch;
+  CausalLMDataset& batch() { return batch(batch_size_); }
 
-  /// From now on epochs come in an order drawn from the seed, without it in reading order.
-  CausalLMDataset& shuffle(std::uint64_t seed) {
-    windows_.shuffle(seed);
-    return *this;
-  }
-
-  /// The next batch. There always is one: a new epoch begins where the last one ends, inside of a batch if need be.
-  Batch next() {
-    Index first = position_;
-    position_ += batch_;
-    return gather(batch_, [&](Index row) { return windows_.start(first + row); });
-  }
-
-  /// How many windows make an epoch: one at each token that has `context` tokens after it.
-  Index size() const { return windows_.size(); }
   Index context() const { return context_; }
 
-  /// How many windows next() has given so far. Seeking there, with the same tokens, context and seed, continues exactly.
-  Index position() const { return position_; }
-  void seek(Index position) {
-    check(position >= 0, "dataset: there is no position ", position);
-    position_ = position;
-  }
-
   /// For measuring a loss over the whole text once: how many windows there are side by side, a last part window left out.
-  Index n_windows() const { return (n_tokens() - 1) / context_; }
+  Index n_windows() const { return (tokens_.size() - 1) / context_; }
 
   /// Up to `count` of those windows from number `first` on; fewer at the end. Throws when there is none.
   ///
   ///     for (Index i = 0; i < data.n_windows(); i += 12) { auto [inputs, targets] = data.windows(i, 12); … }
   Batch windows(Index first, Index count) const {
     check(count > 0 && first >= 0 && first < n_windows(), "dataset: ", count, " windows from number ", first, " on, of ", n_windows());
-    return gather((std::min)(count, n_windows() - first), [&](Index row) { return (first + row) * context_; });
-  }
-
- private:
-  Index n_tokens() const { return static_cast<Index>(tokens_->size()); }
-
-  template <class Start>
-  Batch gather(Index rows, Start start) const {
-    Batch batch{Tensor<int>(Shape{rows, context_}), Tensor<int>(Shape{rows, context_})};
-    int *inputs = batch.inputs.mutable_data(), *targets = batch.targets.mutable_data();
-    for (Index row = 0; row < rows; ++row) {
-      const int* window = tokens_->data() + start(row);
-      inputs = std::copy_n(window, context_, inputs);
-      targets = std::copy_n(window + 1, context_, targets);
-    }
+    auto batch = empty_batch((std::min)(count, n_windows() - first));
+    for (Index row = 0; row < batch.inputs.shape()[0]; ++row) copy_example((first + row) * context_, row, batch);
     return batch;
   }
 
-  std::shared_ptr<const std::vector<int>> tokens_;
-  Index context_;
-  CausalLMWindows windows_;
-  Index batch_ = 1, position_ = 0;
+  Batch empty_batch(Index rows) const { return {Tensor<int>(Shape{rows, context_}), Tensor<int>(Shape{rows, context_})}; }
+  void copy_example(Index start, Index row, Batch& batch) const {
+    tokens_.copy(start, context_, batch.inputs.mutable_data() + row * context_);
+    tokens_.copy(start + 1, context_, batch.targets.mutable_data() + row * context_);
+  }
+
+ private:
+  static Index n_examples(const Tokens& tokens, Index context) {
+    check(context > 0, "dataset: a context of ", context);
+    check(tokens.size() > context, "dataset: a text of ", tokens.size(), " tokens is too short for a context of ", context, ", which needs one more");
+    return tokens.size() - context;
+  }
+
+  Tokens tokens_;
+  Index context_, batch_size_ = 1;
 };
 
 /// What is trained on, and what is held back to validate with.

@@ -1,7 +1,9 @@
-// An optimiser is a function of one parameter, and remembers what it must by the parameter's name.
+// An optimiser is a function of some parameters, and remembers what it must by their names.
 #pragma once
-#include <cmath>
+#include <algorithm>
+#include <array>
 #include <map>
+#include <tuple>
 #include "tricycle/kernel/alarm.hpp"
 #include "tricycle/kernel/feed.hpp"
 #include "tricycle/kernel/many.hpp"
@@ -10,16 +12,16 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
-/// Which parameters weight decay shrinks: a function of name and shape.
-using Decays = bool (*)(const std::string&, const Shape&);
+/// Some of a model's parameters: a function of name and shape.
+using Chooses = bool (*)(const std::string&, const Shape&);
 inline bool every_parameter(const std::string&, const Shape&) { return true; }
-/// Matrices and tables, but neither norms nor biases.
+/// Matrices and tables, but neither norms nor biases: what weight decay is for.
 inline bool matrices_only(const std::string&, const Shape& shape) { return shape.rank() >= 2; }
 
-/// What an optimiser remembers of one parameter, in the parameter's own precision.
+/// What an optimiser remembers of one parameter, in the parameter's own precision and where the parameter is.
 struct Moments {
   using Numbers = std::variant<Tensor<float>, Tensor<double>>;
-  Index t = 0;                                           // how often it was moved
+  Tensor<Index> t = detail::filled(Shape{}, Index{0}, Device::cpu);   // how often it was moved
   std::vector<Numbers> numbers;
 };
 using Memory = std::map<std::string, Moments>;
@@ -30,31 +32,93 @@ namespace detail {
 template <class M>
 Moments& remembered(Memory& memory, const std::string& name, const Tensor<M>& x, std::size_t n) {
   Moments& moments = memory[name];
-  while (moments.numbers.size() < n) {
+  if (moments.numbers.empty()) {
     check(!is_captured(x.device()), "optimiser: a step is captured before the optimiser has moved \"", name, "\" for the first time");
-    moments.numbers.push_back(filled(x.shape(), M(0), x.device()));
+    for (std::size_t i = 0; i < n; ++i) moments.numbers.push_back(filled(x.shape(), M(0), x.device()));
   }
+  check(moments.numbers.size() == n, "optimiser: its memory of \"", name, "\" is another optimiser's: ", moments.numbers.size(), " tensors, not ", n);
   for (auto& numbers : moments.numbers) {
     check(std::holds_alternative<Tensor<M>>(numbers) && std::get<Tensor<M>>(numbers).shape() == x.shape(), "optimiser: its memory of \"", name, "\" is of another shape or precision");
     numbers = std::get<Tensor<M>>(numbers).to(x.device());
   }
+  moments.t = moments.t.to(x.device());
   return moments;
 }
-
-/// What changes from one step to the next.
 template <class M>
-struct Rates {
-  M learning_rate, rise_1 = 1, rise_2 = 1;               // rise: 1 / (1 - beta^t)
+M* remembered_at(Moments& moments, std::size_t i) { return std::get<Tensor<M>>(moments.numbers[i]).mutable_data(); }
+
+/// Nothing moves while a GPU's alarm is raised, or when gradients have overflowed (loss_scale.hpp).
+struct Gate {
+  kernel::Alarm alarm;
+  const double* overflow;                                // 0 unless they have; null when nobody looks
+  TRICYCLE_HD bool is_open() const { return alarm.is_quiet() && (overflow == nullptr || *overflow == 0); }
 };
+
+/// One move more; and what makes up for running means that began at 0: 1 / (1 - betaᵗ).
+struct CountMove {
+  Gate gate; double beta_1, beta_2; Index* t; double* rises;
+  TRICYCLE_HD void operator()(Index) const {
+    if (!gate.is_open()) return;
+    ++*t;
+    rises[0] = 1 / (1 - math::pow(beta_1, static_cast<double>(*t)));
+    rises[1] = 1 / (1 - math::pow(beta_2, static_cast<double>(*t)));
+  }
+};
+
+/// What every step of an update goes by.
+struct Move {
+  Gate gate;
+  kernel::Fed<double> learning_rate;
+};
+
+/// An update of some parameters of one device, and what is remembered of each.
+struct Update {
+  Device device;
+  Move move;
+  std::vector<Moments*> moments;
+  Tensor<double> rises;                                  // (parameters, 2)
+
+  /// `n`: the tensors that are remembered of each. In a captured step the learning rate is read anew at each run.
+  Update(const NamedParameters& parameters, Memory& memory, std::size_t n, const double& learning_rate, const double* overflow, double beta_1 = 0, double beta_2 = 0)
+      : device(parameters.front().second->device()),
+        move{{{"optimiser", device}, overflow}, kernel::feed(device, [&learning_rate] { return learning_rate; })},
+        rises(Shape{static_cast<Index>(parameters.size()), 2}, device) {
+    std::vector<kernel::Share<CountMove>> counts;
+    double* rise = rises.mutable_data();
+    for (auto& [name, parameter] : parameters) {
+      check(parameter->device() == device, "optimiser: \"", name, "\" is on ", parameter->device(), ", but others are on ", device);
+      moments.push_back(parameter->visit([&, &name = name](auto& x) { return &remembered(memory, name, x, n); }));
+      counts.push_back({1, 1, {move.gate, beta_1, beta_2, moments.back()->t.mutable_data(), rise}});
+      rise += 2;
+    }
+    kernel::each_of(device, std::move(counts));
+  }
+};
+
+/// Move all parameters: step_of(i, name, x) is the functor that moves the i-th one, x, a Tensor<float> or a Tensor<double>. On a
+/// GPU all of them in one launch.
+template <template <class> class Step, class StepOf>
+void move_all(const NamedParameters& parameters, Device device, StepOf step_of) {
+  std::vector<kernel::Share<Step<float>>> floats;
+  std::vector<kernel::Share<Step<double>>> doubles;
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    parameters[i].second->visit([&]<class M>(Tensor<M>& x) {
+      kernel::Share<Step<M>> share{1, x.size(), step_of(i, parameters[i].first, x)};
+      if constexpr (std::same_as<M, float>) floats.push_back(share);
+      else doubles.push_back(share);
+    });
+  if (!floats.empty()) kernel::each_of(device, std::move(floats));
+  if (!doubles.empty()) kernel::each_of(device, std::move(doubles));
+}
 
 template <class M>
 struct SgdStep {
   static constexpr bool wide = std::same_as<M, float>;
-  kernel::Alarm alarm; kernel::Fed<Rates<M>> rates; M decay, momentum; Row<const M> grad; Row<M> u, x;
+  Move move; M decay, momentum; Row<const M> grad; Row<M> u, x;
   TRICYCLE_HD void operator()(auto i) const {
-    if (!alarm.is_quiet()) return;
+    if (!move.gate.is_open()) return;
     using R = Number<M, decltype(i)>;
-    R was = x[i], step = R(rates.get().learning_rate) * (grad[i] + R(decay) * was) + R(momentum) * R(u[i]);
+    R was = x[i], step = R(static_cast<M>(move.learning_rate.get())) * (grad[i] + R(decay) * was) + R(momentum) * R(u[i]);
     u[i] = step;
     x[i] = was - step;
   }
@@ -63,64 +127,38 @@ struct SgdStep {
 template <class M>
 struct AdamWStep {
   static constexpr bool wide = std::same_as<M, float>;
-  kernel::Alarm alarm; kernel::Fed<Rates<M>> rates; M beta_1, beta_2, eps, decay; Row<const M> grad; Row<M> m, v, x;
+  Move move; const double* rises; M beta_1, beta_2, eps, decay; Row<const M> grad; Row<M> m, v, x;
   TRICYCLE_HD void operator()(auto i) const {
-    if (!alarm.is_quiet()) return;
+    if (!move.gate.is_open()) return;
     using R = Number<M, decltype(i)>;
-    auto [learning_rate, rise_1, rise_2] = rates.get();
+    R learning_rate(static_cast<M>(move.learning_rate.get())), rise_1(static_cast<M>(rises[0])), rise_2(static_cast<M>(rises[1]));
     R g = grad[i], was = x[i];
     R mean = R(beta_1) * R(m[i]) + R(1 - beta_1) * g, square = R(beta_2) * R(v[i]) + R(1 - beta_2) * g * g;
     m[i] = mean;
     v[i] = square;
-    x[i] = was - R(learning_rate) * (mean * R(rise_1) / (math::sqrt(square * R(rise_2)) + R(eps)) + R(decay) * was);
+    x[i] = was - learning_rate * (mean * rise_1 / (math::sqrt(square * rise_2) + R(eps)) + R(decay) * was);
   }
 };
-
-struct CountUpdate {
-  kernel::Alarm alarm;
-  TRICYCLE_HD void operator()(Index) const { alarm.count_update(); }
-};
-
-/// Move all parameters: step_of(name, x) is the functor that moves x, a Tensor<float> or a Tensor<double>. On a GPU all of
-/// them in one launch.
-template <template <class> class Step, class StepOf>
-void move(const NamedParameters& parameters, StepOf step_of) {
-  std::vector<kernel::Share<Step<float>>> floats;
-  std::vector<kernel::Share<Step<double>>> doubles;
-  Device device = Device::cpu;
-  for (auto& [name, parameter] : parameters)
-    parameter->visit([&, &name = name]<class M>(Tensor<M>& x) {
-      check(&name == &parameters.front().first || x.device() == device, "optimiser: \"", name, "\" is on ", x.device(), ", but others are on ", device);
-      device = x.device();
-      kernel::Share<Step<M>> share{1, x.size(), step_of(name, x)};
-      if constexpr (std::same_as<M, float>) floats.push_back(share);
-      else doubles.push_back(share);
-    });
-  if (!floats.empty()) kernel::each_of(device, std::move(floats));
-  if (!doubles.empty()) kernel::each_of(device, std::move(doubles));
-  if (!device.is_cpu()) kernel::each(device, 1, CountUpdate{{"optimiser", device}});
-}
 
 }  // namespace detail
 
 /// u = lr grad + lr decay x + momentum u;   x -= u
 struct StochasticGradientDescent {
   double learning_rate = 1e-3, weight_decay = 0, momentum = 0;
-  Decays decays = every_parameter;
+  Chooses decays = every_parameter;
   Memory memory{};
 
-  void operator()(const NamedParameters& parameters) {
-    detail::move<detail::SgdStep>(parameters, [&]<class M>(const std::string& name, Tensor<M>& x) {
-      Moments& moments = detail::remembered(memory, name, x, 1);
-      auto rates = kernel::feed(x.device(), [this, &moments] {
-        ++moments.t;
-        return detail::Rates<M>{M(learning_rate)};
-      });
-      return detail::SgdStep<M>{{"optimiser", x.device()}, rates, M(decays(name, x.shape()) ? weight_decay : 0), M(momentum), {x.grad().data()},
-                                {std::get<Tensor<M>>(moments.numbers[0]).mutable_data()}, {x.mutable_data()}};
+  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
+  /// With a memory that is kept elsewhere; nothing moves when *overflow, on the parameters' device, is not 0.
+  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+    if (parameters.empty()) return;
+    detail::Update update(parameters, kept, 1, learning_rate, overflow);
+    detail::move_all<detail::SgdStep>(parameters, update.device, [&]<class M>(std::size_t i, const std::string& name, Tensor<M>& x) {
+      return detail::SgdStep<M>{update.move, M(decays(name, x.shape()) ? weight_decay : 0), M(momentum), {x.grad().data()},
+                                {detail::remembered_at<M>(*update.moments[i], 0)}, {x.mutable_data()}};
     });
   }
-  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
 };
 
 /// Adam with its weight decay apart from the gradient (Loshchilov and Hutter, arXiv:1711.05101).
@@ -129,104 +167,56 @@ struct StochasticGradientDescent {
 ///   x -= lr (m̂ / (√v̂ + eps) + decay x)
 struct AdamW {
   double learning_rate = 1e-3, beta_1 = 0.9, beta_2 = 0.999, eps = 1e-8, weight_decay = 0.01;
-  Decays decays = every_parameter;
+  Chooses decays = every_parameter;
   Memory memory{};
 
-  void operator()(const NamedParameters& parameters) {
-    detail::move<detail::AdamWStep>(parameters, [&]<class M>(const std::string& name, Tensor<M>& x) {
-      Moments& moments = detail::remembered(memory, name, x, 2);
-      auto rates = kernel::feed(x.device(), [this, &moments] {
-        auto t = static_cast<double>(++moments.t);
-        return detail::Rates<M>{M(learning_rate), M(1 / (1 - std::pow(beta_1, t))), M(1 / (1 - std::pow(beta_2, t)))};
-      });
-      return detail::AdamWStep<M>{{"optimiser", x.device()}, rates, M(beta_1), M(beta_2), M(eps), M(decays(name, x.shape()) ? weight_decay : 0), {x.grad().data()},
-                                  {std::get<Tensor<M>>(moments.numbers[0]).mutable_data()}, {std::get<Tensor<M>>(moments.numbers[1]).mutable_data()}, {x.mutable_data()}};
-    });
-  }
+  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
   void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
-};
-
-namespace detail {
-
-struct Square {
-  TRICYCLE_HD auto operator()(auto x) const { return x * x; }
-};
-
-/// From the sums of squares of all tensors: the norm, and what to scale gradients by.
-struct ClipScale {
-  const double* squares; Index n; double most; double* norm_and_scale; kernel::Alarm alarm;
-  TRICYCLE_HD void operator()(Index) const {
-    double sum = 0;
-    for (Index i = 0; i < n; ++i) sum += squares[i];
-    double norm = math::sqrt(sum);
-    norm_and_scale[0] = norm;
-    norm_and_scale[1] = norm > most ? most / (norm + 1e-6) : 1;
-    if (!math::isfinite(norm)) alarm.not_finite();
-  }
-};
-template <class M>
-struct ScaleGradient {
-  static constexpr bool wide = std::same_as<M, float>;
-  const double* scale; Row<M> grad;
-  TRICYCLE_HD void operator()(auto i) const {
-    using R = Number<M, decltype(i)>;
-    if (*scale != 1) grad[i] = R(grad[i]) * R(static_cast<M>(*scale));
-  }
-};
-
-/// squares[i] = the sum of the squares of gradient i.
-template <class M>
-void sums_of_squares(Device device, const std::vector<Tensor<M>>& grads, double* squares) {
-  using First = SumRows<M, M, Square>;
-  using Then = SumRows<M, double, kernel::Same>;
-  Index n_parts = 0;
-  for (auto& grad : grads) n_parts += kernel::split(grad.size(), kernel::grain);
-  Tensor<M> parts(Shape{n_parts}, device);
-  std::vector<kernel::Share<First>> first;
-  std::vector<kernel::Share<Then>> then;
-  M* part = parts.mutable_data();
-  for (auto& grad : grads) {
-    Index pieces = kernel::split(grad.size(), kernel::grain);
-    first.push_back({pieces, kernel::grain, {grad.data(), grad.size(), pieces, {}, 1, {part, false}}});
-    then.push_back({1, pieces, {part, pieces, 1, {}, 1, {squares++, false}}});
-    part += pieces;
-  }
-  kernel::rows_of(device, std::move(first));
-  kernel::rows_of(device, std::move(then));
-}
-
-}  // namespace detail
-
-/// Scale all gradients of a model down so that their common norm is at most `most`. Returns the norm that they had,   () ;
-/// on a GPU nothing is waited for, and a norm that is not finite raises its alarm.
-template <class Model>
-Tensor<double> clip_gradients(Model& model, double most) {
-  std::vector<Tensor<float>> floats;
-  std::vector<Tensor<double>> doubles;
-  Device device = Device::cpu;
-  model.each_parameter([&](auto&, const Parameter& parameter) {
-    if (!parameter.has_grad()) return;
-    parameter.visit([&]<class M>(const Tensor<M>& x) {
-      device = x.device();
-      auto grad = x.grad();
-      if constexpr (std::same_as<M, float>) floats.push_back(grad);
-      else doubles.push_back(grad);
+  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+    if (parameters.empty()) return;
+    detail::Update update(parameters, kept, 2, learning_rate, overflow, beta_1, beta_2);
+    detail::move_all<detail::AdamWStep>(parameters, update.device, [&]<class M>(std::size_t i, const std::string& name, Tensor<M>& x) {
+      Moments& moments = *update.moments[i];
+      return detail::AdamWStep<M>{update.move, update.rises.data() + 2 * i, M(beta_1), M(beta_2), M(eps), M(decays(name, x.shape()) ? weight_decay : 0), {x.grad().data()},
+                                  {detail::remembered_at<M>(moments, 0)}, {detail::remembered_at<M>(moments, 1)}, {x.mutable_data()}};
     });
-  });
-  const Index n = static_cast<Index>(floats.size() + doubles.size());
-  Tensor<double> squares(Shape{n}, device), norm_and_scale(Shape{2}, device);
-  if (!floats.empty()) detail::sums_of_squares(device, floats, squares.mutable_data());
-  if (!doubles.empty()) detail::sums_of_squares(device, doubles, squares.mutable_data() + floats.size());
-  double* results = norm_and_scale.mutable_data();
-  kernel::each(device, 1, detail::ClipScale{squares.data(), n, most, results, {"clip_gradients", device}});
-  auto scale = [&]<class M>(std::vector<Tensor<M>>& grads) {
-    std::vector<kernel::Share<detail::ScaleGradient<M>>> all;
-    for (auto& grad : grads) all.push_back({1, grad.size(), {results + 1, {grad.mutable_data()}}});
-    if (!all.empty()) kernel::each_of(device, std::move(all));
-  };
-  if (!device.is_cpu() || results[1] != 1) scale(floats), scale(doubles);
-  return norm_and_scale.view(Shape{});
-}
+  }
+};
+
+/// Some parameters, and what moves them.
+template <class Optimiser>
+struct ParameterGroup {
+  Chooses takes;
+  Optimiser optimiser;
+};
+template <class Optimiser> ParameterGroup(Chooses, Optimiser) -> ParameterGroup<Optimiser>;
+
+/// Each parameter is moved by the first group that takes it, at that group's own learning rate:
+///
+///     ParameterGroups optimiser{ParameterGroup{hidden_matrices, Muon{.learning_rate = 0.02}}, ParameterGroup{every_parameter, AdamW{.learning_rate = 3e-4}}};
+///     optimiser.get<1>().learning_rate = schedule(step);
+///
+/// What all of them remember is in one memory, this one's. Throws for a parameter that no group takes.
+template <class... Optimisers>
+struct ParameterGroups {
+  std::tuple<ParameterGroup<Optimisers>...> groups;
+  Memory memory{};
+
+  explicit ParameterGroups(ParameterGroup<Optimisers>... all) : groups(std::move(all)...) {}
+  template <std::size_t i> auto& get() { return std::get<i>(groups).optimiser; }
+
+  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
+  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+    std::array<NamedParameters, sizeof...(Optimisers)> taken;
+    for (auto& named : parameters) {
+      const std::array<bool, sizeof...(Optimisers)> takes = std::apply([&](auto&... group) { return std::array{group.takes(named.first, named.second->shape())...}; }, groups);
+      const auto first = std::find(takes.begin(), takes.end(), true);
+      check(first != takes.end(), "optimiser: no group takes \"", named.first, "\"");
+      taken[static_cast<std::size_t>(first - takes.begin())].push_back(named);
+    }
+    std::apply([&, i = std::size_t{0}](auto&... group) mutable { (group.optimiser(taken[i++], kept, overflow), ...); }, groups);
+  }
+};
 
 }
 }  // namespace tricycle

@@ -41,6 +41,7 @@ inline std::string as_clock(double seconds) {
 ///     Progress progress(2000, batch * context);
 ///     progress.step(done, seconds);  progress.pause(seconds_after_evaluation);  progress.bar(loss, 80);
 ///       250/2000 ━━━━━━━─────────────────────────────────  loss 2.0113  ETA 1:10  25.3k tokens/s  0:11
+/// and, if it is told what the machine can do, how much of that is put to use.
 class Progress {
  public:
   /// A run of `total` steps, of which `done` were made by an earlier run.
@@ -68,6 +69,15 @@ class Progress {
   /// Until the last step, pauses like those so far included; 0 while unknown.
   double seconds_left() const { return pace_.per_second() > 0 ? static_cast<double>(total_ - done_) / pace_.per_second() : 0; }
 
+  /// From now on the bar says what part of its arithmetic the machine puts to use: a token takes so many operations, of which
+  /// the machine can do `peak` a second.
+  void measure_use(double flops_per_token, double peak) {
+    check(flops_per_token > 0 && peak > 0, "progress: ", flops_per_token, " operations a token, on a machine that can do ", peak, " a second");
+    share_of_token_ = flops_per_token / peak;
+  }
+  /// That part, 0 to 1 (MFU, model FLOPs utilisation); 0 while unknown.
+  double use() const { return tokens_per_second() * share_of_token_; }
+
   /// One line at most `width` columns wide (in UTF-8, where a column of the bar is three bytes). What does not fit is left
   /// out, from the end: what matters most is said first.
   std::string bar(double loss, int width) const {
@@ -79,7 +89,9 @@ class Progress {
     bool known = speed_.per_second() > 0;
     std::string facts;
     for (const std::string& fact : {"loss " + as_fixed(loss, 4), known ? "ETA " + as_clock(seconds_left()) : "ETA -:--",
-                                    (known ? as_quantity(tokens_per_second()) : "-") + " tokens/s", as_clock(seconds_)}) {
+                                    (known ? as_quantity(tokens_per_second()) : "-") + " tokens/s",
+                                    use() > 0 ? as_fixed(100 * use(), 0) + "% MFU" : "", as_clock(seconds_)}) {
+      if (fact.empty()) continue;
       int left = room - static_cast<int>(fact.size()) - 2;
       if (left < smallest_bar) break;
       facts += "  " + fact;
@@ -108,7 +120,7 @@ class Progress {
   };
 
   Index total_, done_;
-  double tokens_per_step_, seconds_ = 0;
+  double tokens_per_step_, seconds_ = 0, share_of_token_ = 0;
   Rate speed_{.half_life = 5}, pace_{.half_life = 60};           // one follows a laptop that grows hot, the other is steady
 };
 

@@ -1,0 +1,152 @@
+// Muon: matrices move by the orthogonal matrix that is nearest to where their gradients point.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+#include "tricycle/kernel/gemm.hpp"
+#include "tricycle/train/clip.hpp"
+#include "tricycle/train/optimisers.hpp"
+
+namespace tricycle {
+inline namespace TRICYCLE_ABI {
+
+/// What Muon is for: all matrices but embeddings, by their name, and a model's head.
+inline bool hidden_matrices(const std::string& name, const Shape& shape) {
+  return shape.rank() == 2 && name.find("embedding") == std::string::npos && !name.starts_with("head");
+}
+
+namespace detail {
+
+template <class M>
+struct MuonMomentum {
+  static constexpr bool wide = std::same_as<M, float>;
+  Gate gate; M momentum; Row<const M> grad; Row<M> m, u;
+  TRICYCLE_HD void operator()(auto i) const {
+    using R = Number<M, decltype(i)>;
+    R g = grad[i], mean = R(momentum) * R(m[i]) + R(1 - momentum) * g;
+    if (gate.is_open()) m[i] = mean;
+    u[i] = R(1 - momentum) * g + R(momentum) * mean;
+  }
+};
+
+template <class M>
+struct Normalise {
+  static constexpr bool wide = std::same_as<M, float>;
+  const double* square; Row<M> u;
+  TRICYCLE_HD void operator()(auto i) const {
+    using R = Number<M, decltype(i)>;
+    u[i] = R(u[i]) * R(static_cast<M>(1 / (math::sqrt(*square) + 1e-7)));
+  }
+};
+
+/// One row of a I + b A + c A², which stands in its place.
+template <class M>
+struct Quintic {
+  Index n; const M* a; M* squared;
+  template <class Team> TRICYCLE_HD void operator()(const Team& row) const {
+    const Index at = row.index * n, diagonal = row.index % n;
+    row.each([&](Index i) { squared[at + i] = M(2.0315) * squared[at + i] + M(-4.775) * a[at + i] + (i == diagonal ? M(3.4445) : M(0)); });
+  }
+};
+
+template <class M>
+struct MuonStep {
+  static constexpr bool wide = std::same_as<M, float>;
+  Move move; M factor, decay; Row<const M> u; Row<M> x;
+  TRICYCLE_HD void operator()(auto i) const {
+    if (!move.gate.is_open()) return;
+    using R = Number<M, decltype(i)>;
+    R was = x[i];
+    x[i] = was - R(static_cast<M>(move.learning_rate.get())) * (R(factor) * u[i] + R(decay) * was);
+  }
+};
+
+/// Five steps of an iteration that brings singular values near 1, those between 0.02 and 1 to between 0.68 and 1.14: with
+/// A = X Xᵀ, X becomes (a I + b A + c A²) X. A is as small as can be: matrices are seen as wide ones.   (count, rows, columns)
+template <class M>
+Tensor<M> orthogonalised(Tensor<M> x) {
+  using kernel::Gemm, kernel::Strides;
+  const Device device = x.device();
+  const Index count = x.shape()[0], rows = x.shape()[1], columns = x.shape()[2], small = (std::min)(rows, columns), large = (std::max)(rows, columns);
+  const Strides by_rows{rows * columns, 0, columns, 1}, by_columns{rows * columns, 0, 1, columns}, square{small * small, 0, small, 1};
+  const Strides wide = rows <= columns ? by_rows : by_columns, turned = rows <= columns ? by_columns : by_rows;
+  Tensor<M> a(Shape{count, small, small}, device), polynomial(a.shape(), device), next(x.shape(), device);
+  for (int i = 0; i < 5; ++i) {
+    kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = small, .k = large, .a = wide, .b = turned, .c = square}, x.data(), x.data(), a.mutable_data());
+    kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = small, .k = small, .a = square, .b = square, .c = square}, a.data(), a.data(), polynomial.mutable_data());
+    kernel::rows(device, count * small, small, Quintic<M>{small, a.data(), polynomial.mutable_data()});
+    kernel::gemm(device, Gemm{.batch0 = count, .m = small, .n = large, .k = small, .a = square, .b = wide, .c = wide}, polynomial.data(), x.data(), next.mutable_data());
+    std::swap(x, next);
+  }
+  return x;
+}
+
+}  // namespace detail
+
+/// Momentum, orthogonalised (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon). For the hidden matrices of a
+/// model; leave the rest to another optimiser by ParameterGroups.
+///   m = β m + (1 - β) grad;   U = β m + (1 - β) grad, made orthogonal, nearly
+///   x -= lr (√max(1, to / from) U + decay x)               x: (from, to)
+struct Muon {
+  double learning_rate = 0.02, momentum = 0.95, weight_decay = 0;
+  Chooses decays = every_parameter;
+  Memory memory{};
+
+  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
+  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+    std::map<std::tuple<bool, Index, Index>, NamedParameters> alike;        // what is alike is one batch of products
+    for (auto& [name, parameter] : parameters) {
+      Shape shape = parameter->shape();
+      check(shape.rank() == 2, "muon: \"", name, "\" of shape ", shape, " is not a matrix: leave it to another optimiser by ParameterGroups");
+      bool is_double = parameter->visit([]<class M>(Tensor<M>&) { return std::same_as<M, double>; });
+      alike[{is_double, shape[0], shape[1]}].push_back({name, parameter});
+    }
+    for (auto& [key, some] : alike)
+      if (std::get<0>(key)) move<double>(some, kept, overflow);
+      else move<float>(some, kept, overflow);
+  }
+
+ private:
+  template <class M>
+  void move(const NamedParameters& parameters, Memory& kept, const double* overflow) {
+    detail::Update update(parameters, kept, 1, learning_rate, overflow);
+    const Device device = update.device;
+    const Shape shape = parameters.front().second->shape();
+    if (shape.size() == 0) return;
+    const Index count = static_cast<Index>(parameters.size());
+    Tensor<M> u(Shape{count, shape[0], shape[1]}, device);
+    Tensor<double> squares(Shape{count}, device);
+
+    auto held = [](Parameter& parameter) {
+      return parameter.visit([]<class N>(Tensor<N>& x) -> Tensor<M>* {
+        if constexpr (std::same_as<N, M>) return &x;
+        else return nullptr;                             // not here: all are alike
+      });
+    };
+    // The i-th parameter's share of a launch: make(its name, itself, i, where its U begins).
+    auto for_all = [&]<class Make>(Make make) {
+      std::vector<kernel::Share<std::invoke_result_t<Make, const std::string&, Tensor<M>&, Index, M*>>> shares;
+      for (Index i = 0; i < count; ++i) {
+        auto& [name, parameter] = parameters[static_cast<std::size_t>(i)];
+        shares.push_back({1, shape.size(), make(name, *held(*parameter), i, u.mutable_data() + i * shape.size())});
+      }
+      kernel::each_of(device, std::move(shares));
+    };
+    for_all([&](const std::string&, Tensor<M>& x, Index i, M* to) {
+      return detail::MuonMomentum<M>{update.move.gate, M(momentum), {x.grad().data()}, {detail::remembered_at<M>(*update.moments[static_cast<std::size_t>(i)], 0)}, {to}};
+    });
+    std::vector<Tensor<M>> each;
+    for (Index i = 0; i < count; ++i) each.push_back(u.view(shape, i * shape.size()));
+    detail::sums_of_squares(device, each, squares.mutable_data());
+    for_all([&](const std::string&, Tensor<M>&, Index i, M* to) { return detail::Normalise<M>{squares.data() + i, {to}}; });
+    u = detail::orthogonalised(u);
+    const double factor = std::sqrt((std::max)(1.0, static_cast<double>(shape[1]) / static_cast<double>(shape[0])));
+    for_all([&](const std::string& name, Tensor<M>& x, Index, M* to) {
+      return detail::MuonStep<M>{update.move, M(factor), M(decays(name, shape) ? weight_decay : 0), {to}, {x.mutable_data()}};
+    });
+  }
+};
+
+}
+}  // namespace tricycle

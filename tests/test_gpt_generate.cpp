@@ -1,0 +1,147 @@
+// Text from a model: with a cache and without, one prompt and several at a time, and how the next token is chosen.
+#include "catch.hpp"
+#include "tricycle/train/generate.hpp"
+
+using namespace tricycle;
+
+namespace {
+
+const GPTConfig small{.vocab_size = 13, .context_window = 256, .embedding_dim = 32, .n_heads = 4, .n_layers = 2};
+
+std::vector<int> some_ids(Index n) {
+  std::vector<int> ids;
+  for (Index i = 0; i < n; ++i) ids.push_back(static_cast<int>(random_bits() % 13));
+  return ids;
+}
+
+/// A small model whose attention is not even.
+GPT<float> with_large_weights(std::uint64_t s) {
+  seed(s);
+  GPT<float> model(small);
+  model.each_parameter([](auto&, Parameter& p) { p.visit([]<class M>(Tensor<M>& x) {
+    for (Index i = 0; i < x.size(); ++i) x.mutable_data()[i] *= M(5);
+  }); });
+  model.eval();
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("generation with a cache gives the logits and the text of generation without") {
+  GPT<float> model = with_large_weights(5);
+  NoGrad guard;
+  auto ids = some_ids(256);
+  auto whole = model(to_tensor<int>(ids, {1, 256}));
+  auto cache = model.cache();
+  Index at = 0;
+  for (Index n : {1, 1, 7, 100, 1, 146}) {
+    auto part = model(to_tensor<int>(std::vector<int>(ids.begin() + at, ids.begin() + at + n), {1, n}), &cache);
+    double difference = 0, norm = 0;
+    for (Index i = 0; i < part.size(); ++i) {
+      double x = static_cast<double>(part.data()[i]), y = static_cast<double>(whole.data()[at * 13 + i]);
+      difference += (x - y) * (x - y), norm += y * y;
+    }
+    CHECK(std::sqrt(difference / norm) < 1e-5);
+    at += n;
+  }
+  CHECK_THROWS_WITH(model(to_tensor<int>({{1}}), &cache), Catch::Contains("257 tokens exceed the context of 256"));
+
+  std::vector<int> text{1, 2, 3}, prompt = text;
+  for (int i = 0; i < 200; ++i) {
+    auto logits = model(to_tensor<int>(text, {1, static_cast<Index>(text.size())}));
+    text.push_back(sample(logits.span().last(13), {.temperature = 0}));
+  }
+  auto cached = generate(model, prompt, {.tokens = 200, .temperature = 0});
+  CHECK(std::vector<int>(text.begin() + 3, text.end()) == cached);
+  CHECK(generate(model, prompt, {.tokens = 600}).size() == 600);                 // past the context
+}
+
+TEST_CASE("sampling keeps to what it is told") {
+  std::vector<float> logits{0.f, 3.f, 2.f, -1.f};
+  seed(1);
+  std::array<int, 4> drawn{}, two{}, most{};
+  for (int i = 0; i < 4000; ++i) {
+    ++drawn[static_cast<std::size_t>(sample(logits, {.temperature = 1}))];
+    ++two[static_cast<std::size_t>(sample(logits, {.temperature = 1, .top_k = 2}))];
+    ++most[static_cast<std::size_t>(sample(logits, {.temperature = 1, .top_p = 0.6}))];
+    CHECK(sample(logits, {.temperature = 0}) == 1);
+  }
+  double total = 1 + std::exp(3) + std::exp(2) + std::exp(-1);
+  CHECK(drawn[1] / 4000.0 == Approx(std::exp(3) / total).margin(0.03));
+  CHECK(drawn[3] > 0);
+  CHECK(two[0] + two[3] == 0);
+  CHECK(two[2] / 4000.0 == Approx(1 / (1 + std::exp(1))).margin(0.03));
+  CHECK(most[1] == 4000);
+  CHECK_THROWS_AS(sample(logits, {.temperature = -1}), Error);
+  logits[2] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(sample(logits, {}), Catch::Contains("not finite"));
+}
+
+TEST_CASE("a repetition penalty divides what is above 0 and multiplies what is not, once") {
+  std::vector<float> logits{2.f, -1.f, 1.5f, -1.2f};
+  const std::vector<int> seen{0, 1, 0, 0};
+  CHECK(sample(logits, {.temperature = 0, .repetition_penalty = 1.5}, seen) == 2);
+  CHECK(sample(logits, {.temperature = 0, .repetition_penalty = 1.2}, seen) == 0);
+  CHECK(sample(logits, {.temperature = 0, .repetition_penalty = 1.5}) == 0);
+  Generator random(3);
+  std::array<int, 4> drawn{};
+  for (int i = 0; i < 4000; ++i) ++drawn[static_cast<std::size_t>(sample(logits, {.temperature = 1, .repetition_penalty = 2}, seen, random))];
+  double total = std::exp(1) + std::exp(-2) + std::exp(1.5) + std::exp(-1.2);
+  CHECK(drawn[0] / 4000.0 == Approx(std::exp(1) / total).margin(0.03));
+  CHECK(drawn[1] / 4000.0 == Approx(std::exp(-2) / total).margin(0.015));
+  CHECK_THROWS_WITH(sample(logits, {.repetition_penalty = 0}, seen), Catch::Contains("repetition penalty 0"));
+  CHECK_THROWS_WITH(sample(logits, {.repetition_penalty = 2}, std::vector<int>{4}), Catch::Contains("id 4 was seen, but there are 4 logits"));
+}
+
+TEST_CASE("several prompts at a time give what each gives alone") {
+  GPT<float> model = with_large_weights(5);
+  NoGrad guard;
+  auto ids = to_tensor<int>(some_ids(3 * 64), {3, 64});
+  auto whole = model(ids);                                                       // (3, 64, 13)
+  auto cache = model.cache(3);
+  for (Index at = 0, n = 40; at < 64; at += n, n = 8) {
+    Tensor<int> some(Shape{3, n});
+    for (Index i = 0; i < 3 * n; ++i) some.mutable_data()[i] = ids.data()[i / n * 64 + at + i % n];
+    auto part = model(some, &cache);
+    double worst = 0;
+    for (Index i = 0; i < part.size(); ++i) worst = (std::max)(worst, std::abs(static_cast<double>(part.data()[i] - whole.data()[(i / (n * 13) * 64 + at) * 13 + i % (n * 13)])));
+    CHECK(worst < 1e-5);
+  }
+
+  const std::vector<std::vector<int>> prompts{{1, 2, 3, 4, 5}, {6}, {7, 8, 9}, some_ids(300)};
+  for (const GenerateOptions& options : {GenerateOptions{.tokens = 300, .temperature = 0}, {.tokens = 30, .temperature = 1, .top_k = 5, .seed = 11}, {.tokens = 0}}) {
+    auto together = generate(model, std::span(prompts).first(3), options);
+    REQUIRE(together.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      GenerateOptions alone = options;
+      if (options.seed) *alone.seed += i;
+      CHECK(together[i] == generate(model, prompts[i], alone));
+    }
+  }
+  auto long_and_short = generate(model, prompts, {.tokens = 5, .temperature = 0});
+  CHECK(long_and_short[1] == generate(model, prompts[1], {.tokens = 5, .temperature = 0}));
+
+  auto before = generator().state();
+  auto text = generate(model, {1}, {.tokens = 40, .temperature = 1, .seed = 3});
+  CHECK(generator().state() == before);                                          // a seed of its own leaves this thread's generator alone
+  seed(3);
+  CHECK(generate(model, {1}, {.tokens = 40, .temperature = 1}) == text);
+}
+
+TEST_CASE("a text ends at a stop token, when emit says so, or when it is long enough") {
+  GPT<float> model = with_large_weights(5);
+  auto text = generate(model, {1, 2}, {.tokens = 50, .temperature = 1, .seed = 1});
+  const int stop = text[20];
+  const auto length = std::find(text.begin(), text.end(), stop) - text.begin();
+  std::vector<int> emitted;
+  auto stopped = generate(model, {1, 2}, {.tokens = 50, .temperature = 1, .stop = stop, .seed = 1}, [&](int id) { return emitted.push_back(id), true; });
+  CHECK(stopped == std::vector<int>(text.begin(), text.begin() + length));
+  CHECK(emitted == stopped);
+
+  std::array<int, 3> counts{};
+  auto rows = generate(model, std::vector<std::vector<int>>{{1, 2}, {3}, {4, 5, 6}}, {.tokens = 9, .temperature = 1, .seed = 1}, [&](std::size_t row, int) { return ++counts[row] < 4 || row != 1; });
+  CHECK((rows[0].size() == 9 && rows[1].size() == 4 && rows[2].size() == 9 && counts == std::array{9, 4, 9}));
+  CHECK(rows[0] == std::vector<int>(text.begin(), text.begin() + 9));
+  CHECK(generate(model, std::vector<std::vector<int>>{}, {}).empty());
+  CHECK_THROWS_WITH(generate(model, std::vector<std::vector<int>>{{1}, {}}, {}), "generate: an empty prompt");
+}
