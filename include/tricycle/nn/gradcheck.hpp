@@ -36,13 +36,17 @@ inline Tensor<double> cotangent(const Shape& shape, Device device) {
   return c.to(device);
 }
 
+inline bool same_numbers(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) { return x == y || (math::isnan(x) && math::isnan(y)); });
+}
+
 /// Checks the gradients of evaluate() with respect to every number of `all`; the numbers are put back, gradients are dropped.
 template <class F>
 Gradcheck gradcheck(F evaluate, std::vector<Varied> all, const GradcheckOptions& options) {
   for (auto& [name, x] : all) x.zero_grad();
   const Tensor<double> y = evaluate(), again = evaluate();
   const auto numbers = y.to_vector();
-  check(numbers == again.to_vector(), "gradcheck: the same arguments gave different numbers the second time; dropout is switched off by eval()");
+  check(same_numbers(numbers, again.to_vector()), "gradcheck: the same arguments gave different numbers the second time; dropout is switched off by eval()");
   const auto c = cotangent(y.shape(), y.device());
   const auto weights = c.to_vector();
   if (y.requires_grad()) y.backward(c);
