@@ -138,12 +138,11 @@ def trimmed(text, cases):
 
 
 def trimmed_table(text):
-    """The op table with these rows alone."""
+    """A family of the op table with these rows alone."""
     name = lambda row: re.match(r'\s*row\("([^"]*)"', row)
-    head, table, tail = re.split(r'(?<=table\{\n)|(?<=\n)(?=  \};\n\n  for \(const Product)', text)
-    rows = [row for row in re.split(r'(?m)^(?=      (?:row\(|// ---))', table) if (m := name(row)) and m[1] in ROWS]
-    head = re.sub(r'(?m)^      \{einsum<(.*?)>, .*\n', lambda m: m[0] if m[1] in PRODUCTS else '', head)
-    return head + ''.join(rows) + tail
+    alone = lambda table: ''.join(row for row in re.split(r'(?m)^(?=      (?:row\(|// ---))', table[0]) if (m := name(row)) and m[1] in ROWS)
+    text = re.sub(r'(?<=  return \{\n)(?=      (?:row\(|// ---)[^\n]*\n)(?!      // -[^\n]*\n      \{einsum).*?(?=  \};\n)', alone, text, flags=re.S)
+    return re.sub(r'(?m)^      \{einsum<(.*?)>, .*\n', lambda m: m[0] if m[1] in PRODUCTS else '', text)
 
 
 def build(test, numbers, scratch, build_folder):
@@ -157,7 +156,8 @@ def build(test, numbers, scratch, build_folder):
         path.write_text(edit(path.read_text(), number, old, new))
     source = scratch / f'tests/gpu/test_{test}.cpp'
     source.write_text(trimmed(source.read_text(), CASES[test]))
-    (scratch / 'tests/op_table.hpp').write_text(trimmed_table((ROOT / 'tests/op_table.hpp').read_text()))
+    for family in (scratch / 'tests/op_table').glob('*.hpp'):
+        family.write_text(trimmed_table(family.read_text()))
     commands = subprocess.run(['ninja', '-C', build_folder, '-t', 'commands', f'test_gpu_{test}'], check=True, capture_output=True, text=True).stdout.splitlines()
     compile_it, link_it = next(c for c in commands if f'gpu/test_{test}.cpp' in c and ' -c ' in c), commands[-1]
     compile_it = re.sub(r'^ccache |-Werror|-W(?!no-tsan)\S+|-MD -MT \S+ -MF \S+', '', compile_it).replace(f'{ROOT}/', f'{scratch}/')

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails unless every op of include/tricycle/op/ has a row in tests/op_table.hpp.
+"""Fails unless every op of include/tricycle/op/ has a row in tests/op_table/.
 
 An op is a function, an operator, or a class that is called, which is declared in one of our namespaces (`detail` is not
 one of them) and returns a Tensor, or takes one and returns `auto`. A row is row("NAME", ...), or row("NAME: how", ...) where
@@ -68,7 +68,7 @@ def main():
     if '--list' in sys.argv:
         print('\n'.join(f'{path}: {op}' for op, path in found.items()))
         return 0
-    rows = set(re.findall(r'\brow(?:<[^>]*>)?\(\s*"([^":]+)', (ROOT / 'tests/op_table.hpp').read_text()))
+    rows = set(re.findall(r'\brow(?:<[^>]*>)?\(\s*"([^":]+)', '\n'.join(p.read_text() for p in ROOT.glob('tests/op_table/*.hpp'))))
     lacking = [f'{path}: {op}' for op, path in found.items() if op not in rows]
     unknown = sorted(rows - found.keys())
     print(f'{len(found)} ops, {len(rows)} named in the table' + ''.join(f'\nno row for {line}' for line in lacking) + ''.join(f'\nno op for row {name}' for name in unknown))

@@ -1,0 +1,43 @@
+// Rows of the op table: ops that read ids.
+#pragma once
+#include "row.hpp"
+#include "tricycle/op/classify.hpp"
+
+template <class T>
+Rows<T> lookup_rows() {
+  using namespace shapes;
+  using namespace domains;
+  auto row = [](auto&&... cells) { return make_row<T>(cells...); };
+  auto embedded = [](const Shape& shape) {
+    return [shape](const Operands& in) {
+      const Numbers& weights = in[0];
+      const auto ids = some_ids<Index>(shape, weights.shape[0]);
+      Shape result = shape;
+      result.push_back(weights.shape[1]);
+      return reference::build(result, [&](const Place& p) { return weights[{ids.data()[reference::offset(shape, Place(p.begin(), p.end() - 1))], p.back()}]; });
+    };
+  };
+  auto mean_surprise = [](const Numbers& logits) {
+    const Shape shape = logits.shape.slice(0, logits.shape.rank() - 1);
+    const auto truth = some_ids<Index>(shape, logits.shape[-1]);
+    const auto losses = reference::by_row([&](const std::vector<Real>& x, Index r) {
+      return std::vector<Real>(x.size(), reference::surprise(x, truth.data()[r]));
+    })({logits});
+    return reference::over({}, reference::mean)({losses});
+  };
+  auto surprise_of_product = [=](const std::string& product) { return [=](const Operands& in) { return mean_surprise(reference::einsum(product)(in)); }; };
+  auto classified = [](bool by_class) {
+    return [by_class](auto& x, auto& w) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class); };
+  };
+  return {
+      row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2]", small, classified(true), surprise_of_product("...i,oi->...o")),
+      row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401]", small, classified(false), surprise_of_product("...i,io->...o")),
+      row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0], w.device()), w); }, embedded({2, 3})),
+      row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0], w.device()), w); }, embedded({40, 25})),
+      row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0], w.device()), w); }, embedded({})),
+      row("embed: no ids", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(Tensor<int>(Shape{0}, w.device()), w); }, embedded({0})),
+      row("cross_entropy", "[1] | [4] | [1 1] | [5 4] | [0 4] | [2 3 17] | [2 0 3] | [300 401] | [3 40000]", numbers,
+          [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x); },
+          [=](auto& in) { return mean_surprise(in[0]); }),
+  };
+}

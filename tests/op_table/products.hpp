@@ -1,0 +1,123 @@
+// Rows of the op table: einsum, and dense layers.
+#pragma once
+#include "row.hpp"
+#include "tricycle/op/dense.hpp"
+#include "tricycle/op/einsum.hpp"
+
+/// An einsum, read by the compiler, and the shapes that it is called with.
+struct Product {
+  tricycle::Einsum einsum;
+  const char* shapes;
+};
+
+inline std::vector<Product> products() {
+  using tricycle::einsum;
+  return {
+      // ------------------------------------------------ of one tensor
+      {einsum<"->">, "[]"},
+      {einsum<"i">, "[0] | [1] | [5]"},
+      {einsum<"i->">, "[0] | [1] | [37] | [130000]"},
+      {einsum<"ij->ji">, "[0 3] | [1 1] | [1 5] | [3 4] | [37 17] | [300 401]"},
+      {einsum<"ba">, "[0 3] | [3 4]"},
+      {einsum<"ij->i">, "[3 0] | [0 3] | [3 4] | [300 401]"},
+      {einsum<"ij->j">, "[3 0] | [0 3] | [3 4] | [300 401]"},
+      {einsum<"ijk->kij">, "[2 3 4] | [1 3 1] | [0 3 2] | [50 40 60]"},
+      {einsum<"ijk->ki">, "[2 3 4] | [2 0 4] | [1 3 1] | [50 40 60]"},
+      {einsum<"ijk->j">, "[2 3 4] | [2 0 4] | [0 3 4] | [50 40 60]"},
+      {einsum<"abcd->db">, "[2 3 4 5] | [2 1 4 1]"},
+      {einsum<"abcdefgh->hgfedcba">, "[2 1 3 2 1 2 2 1]"},
+      {einsum<"...ij->...ji">, "[3 4] | [2 3 4] | [2 0 3 4]"},
+      {einsum<"i...->...i">, "[3] | [3 4] | [2 3 4]"},
+      {einsum<"...">, "[] | [3] | [2 3]"},
+      {einsum<"...i->...">, "[3] | [2 3] | [2 3 0]"},
+
+      // ------------------------------------------------ vectors and numbers
+      {einsum<",->">, "[] []"},
+      {einsum<",ij->ji">, "[] [3 4] | [] [0 4]"},
+      {einsum<"ij,->ij">, "[3 4] [] | [1 1] []"},
+      {einsum<"i,i->">, "[0] [0] | [1] [1] | [37] [37] | [130000] [130000]"},
+      {einsum<"i,i->i">, "[0] [0] | [1] [1] | [37] [37] | [130000] [130000]"},
+      {einsum<"i,j->ij">, "[3] [4] | [1] [1] | [0] [3] | [3] [0] | [300] [401]"},
+      {einsum<"i,j->ji">, "[3] [4] | [1] [7] | [0] [3]"},
+      {einsum<"i,j->">, "[3] [4] | [0] [3]"},
+
+      // ------------------------------------------------ matrices
+      {einsum<"ij,jk->ik">, "[2 3] [3 4] | [1 1] [1 1] | [0 3] [3 4] | [2 0] [0 4] | [2 3] [3 0] | [1 37] [37 1] | [33 17] [17 19] | [300 70] [70 401]"},
+      {einsum<"ij,kj->ik">, "[2 3] [4 3] | [2 0] [4 0] | [1 3] [4 3] | [33 17] [19 17] | [300 70] [401 70]"},
+      {einsum<"ji,jk->ik">, "[3 2] [3 4] | [0 2] [0 4] | [17 33] [17 19] | [3000 40] [3000 41]"},
+      {einsum<"ji,kj->ki">, "[3 2] [4 3] | [3 0] [4 3] | [17 33] [19 17]"},
+      {einsum<"ij,jk">, "[2 3] [3 4] | [1 3] [3 1]"},
+      {einsum<" ij , jk -> ik ">, "[2 3] [3 4]"},
+      {einsum<"ba,ca">, "[2 3] [4 3]"},
+      {einsum<"Xa,aY->YX">, "[2 3] [3 4]"},
+      {einsum<"ij,j->i">, "[3 4] [4] | [3 0] [0] | [0 4] [4] | [300 401] [401]"},
+      {einsum<"i,ij->j">, "[3] [3 4] | [0] [0 4] | [300] [300 401]"},
+      {einsum<"ij,ij->">, "[3 4] [3 4] | [0 4] [0 4] | [300 401] [300 401]"},
+      {einsum<"ij,ij->ij">, "[3 4] [3 4] | [1 4] [1 4] | [0 4] [0 4]"},
+      {einsum<"ij,ij->ji">, "[3 4] [3 4] | [300 401] [300 401]"},
+      {einsum<"ij,ji->ij">, "[3 4] [4 3] | [3 0] [0 3]"},
+      {einsum<"ij,ji->">, "[3 4] [4 3] | [3 0] [0 3]"},
+      {einsum<"ij,ij->i">, "[3 4] [3 4] | [3 0] [3 0] | [300 401] [300 401]"},
+      {einsum<"ij,ij->j">, "[3 4] [3 4] | [0 4] [0 4] | [300 401] [300 401]"},
+      {einsum<"ab,bc->a">, "[2 3] [3 4] | [2 3] [3 0]"},
+      {einsum<"ab,c->">, "[2 3] [4] | [2 3] [0]"},
+      {einsum<"ab,cd->dcba">, "[2 3] [4 5] | [2 0] [4 5]"},
+
+      // ------------------------------------------------ more axes
+      {einsum<"bij,bjk->bik">, "[2 3 4] [2 4 5] | [1 3 4] [1 4 5] | [0 3 4] [0 4 5] | [2 3 0] [2 0 5] | [4 100 30] [4 30 301]"},
+      {einsum<"bij,bkj->bik">, "[2 3 4] [2 5 4] | [2 0 4] [2 5 4]"},
+      {einsum<"bij,bjk->ikb">, "[2 3 4] [2 4 5] | [2 1 4] [2 4 5]"},
+      {einsum<"bij,jk->bik">, "[2 3 4] [4 5] | [2 3 1] [1 5] | [0 3 4] [4 5] | [20 60 30] [30 101]"},
+      {einsum<"ij,bjk->bik">, "[3 4] [2 4 5] | [3 4] [2 4 0]"},
+      {einsum<"bqnh,bknh->bnqk">, "[2 3 4 5] [2 6 4 5] | [1 3 1 5] [1 6 1 5] | [2 0 4 5] [2 6 4 5] | [2 64 8 16] [2 128 8 16]"},
+      {einsum<"bnqk,bknh->bqnh">, "[2 4 3 6] [2 6 4 5] | [2 1 3 1] [2 1 1 5] | [2 4 3 0] [2 0 4 5]"},
+      {einsum<"abc,abd->abcd">, "[2 3 4] [2 3 5] | [2 1 4] [2 1 5]"},
+      {einsum<"abcd,efcd->abef">, "[2 3 4 5] [3 2 4 5] | [2 3 1 5] [3 2 1 5]"},
+      {einsum<"abcd,dcef->feba">, "[2 3 4 5] [5 4 2 3] | [2 3 4 1] [1 4 2 3]"},
+      {einsum<"abcd,cbea->de">, "[2 3 4 5] [4 3 6 2] | [2 3 4 5] [4 3 0 2]"},
+      {einsum<"abc,cbe->e">, "[2 3 4] [4 3 5] | [0 3 4] [4 3 5]"},
+      {einsum<"aebfcd,cafd->bfea">, "[2 3 2 3 2 3] [2 2 3 3]"},
+
+      // ------------------------------------------------ any number of axes
+      {einsum<"...i,io->...o">, "[3] [3 4] | [2 3] [3 4] | [5 2 3] [3 4] | [5 0 3] [3 4] | [40 60 30] [30 101]"},
+      {einsum<"...ij,...jk->...ik">, "[2 3] [3 4] | [5 2 3] [5 3 4] | [6 5 2 3] [5 3 4] | [2 3] [5 3 4]"},
+      {einsum<"...ij,jk">, "[2 3] [3 4] | [5 2 3] [3 4]"},
+      {einsum<"i...,i->...">, "[3] [3] | [3 4] [3] | [3 4 5] [3]"},
+      {einsum<"i...,j...->ij...">, "[2] [3] | [2 4] [3 4] | [2 4 5] [3 5]"},
+      {einsum<"...,...">, "[] [] | [3] [3] | [2 3] [3] | [] [2 3]"},
+  };
+}
+
+template <class T>
+Rows<T> dense_rows() {
+  using namespace shapes;
+  using namespace domains;
+  auto row = [](auto&&... cells) { return make_row<T>(cells...); };
+  const auto gelu = reference::each([](Real x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(Real(-1))) * (x + Real(0.044715L) * x * x * x))); });
+  const auto dense_with_bias = [](const Operands& in) {
+    return reference::each([](Real y, Real b) { return y + b; })({reference::einsum("...i,io->...o")({in[0], in[1]}), in[2]});
+  };
+  return {
+      row("dense", "[3] [3 4] | [1 1] [1 1] | [2 3] [3 4] | [2 5 33] [33 17] | [0 3] [3 4] | [2 0] [0 4] | [31 64] [64 40]", numbers,
+          [](auto& x, auto& w) { return tc::dense(x, w); }, reference::einsum("...i,io->...o")),
+      row("dense: with a bias", "[3] [3 4] [4] | [1 1] [1 1] [1] | [2 3] [3 4] [4] | [2 5 33] [33 17] [17] | [0 3] [3 4] [4] | [2 0] [0 4] [4] | [31 64] [64 40] [40]", numbers,
+          [](auto& x, auto& w, auto& b) { return tc::dense(x, w, &b); }, dense_with_bias),
+      row("mlp", "[3] [3 5] [5 4] | [2 3] [3 8] [8 3] | [2 5 17] [17 33] [33 9] | [0 3] [3 4] [4 2] | [31 16] [16 64] [64 16]", small,
+          [](auto& x, auto& w_1, auto& w_2) { return tc::mlp<T>(x, w_1, nullptr, w_2, nullptr); },
+          [=](auto& in) { return reference::einsum("...i,io->...o")({gelu({reference::einsum("...i,io->...o")({in[0], in[1]})}), in[2]}); }),
+      row("mlp: with biases", "[3] [3 5] [5] [5 4] [4] | [2 3] [3 8] [8] [8 3] [3] | [2 5 17] [17 33] [33] [33 9] [9] | [0 3] [3 4] [4] [4 2] [2] | [31 16] [16 64] [64] [64 16] [16]", small,
+          [](auto& x, auto& w_1, auto& b_1, auto& w_2, auto& b_2) { return tc::mlp(x, w_1, &b_1, w_2, &b_2); },
+          [=](auto& in) { return dense_with_bias({gelu({dense_with_bias({in[0], in[1], in[2]})}), in[3], in[4]}); }),
+  };
+}
+
+template <class T>
+Rows<T> einsum_rows() {
+  auto row = [](auto&&... cells) { return make_row<T>(cells...); };
+  Rows<T> all;
+  for (const Product& product : products()) {
+    const std::string subscript(product.einsum.subscript());
+    all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return e(in); }, reference::einsum(subscript)));
+  }
+  return all;
+}
