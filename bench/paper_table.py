@@ -67,7 +67,7 @@ def worth_doing(step):
          "Both embeddings, their sum and its rounding in one kernel, with both checks of ids."),
         (saved(6 * p), len(casts) - 1 - 1,
          "AdamW writes the bf16 copy of each weight as it moves it; or, at least, one launch casts them all. (AdamW then writes 2 bytes more a weight, which is not taken off.)"),
-        (milliseconds(named("Stretch<ScaledProduct")), len(named("Stretch<Product")),
+        (milliseconds(named("Stretch<ScaledProduct")), len(named("Stretch<ScaledProduct")),
          "`classify` hands its gradients over as they are when the gradient of the loss is the seed 1, which is all that training asks."),
     ]
     return sorted(ideas, key=lambda idea: -idea[0])

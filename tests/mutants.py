@@ -55,7 +55,7 @@ MUTANTS = [
     ('map', 'j < count ? static_cast<float>(at[(i.at + j) * step]) : 0.f', 'static_cast<float>(at[(i.at + j) * step])', 'numbers a step apart are read behind the last', 'ops_float'),
     ('core/pack', 'load_bits(const T* from, int count)>>i < count ? __builtin_bit_cast(Bits<T>, from[i]) : Bits<T>(0)', '__builtin_bit_cast(Bits<T>, from[i])', 'a short pack is read whole', 'ops_float'),
     ('core/pack', 'is_aligned(const void* p) { return >>(reinterpret_cast<std::uintptr_t>(p) & 15) == 0', 'true', '16 bytes at once from anywhere', 'ops_float'),
-    ('cublas', 'accumulate ? Scale(1) : Scale(0)', 'Scale(0)', 'a product is not added to what there is', 'ops_float'),
+    ('gemm_cublas', 'accumulate ? Scale(1) : Scale(0)', 'Scale(0)', 'a product is not added to what there is', 'ops_float'),
 
     ('scatter', 'from[middle] < mine', '!(mine < from[middle])', 'each row comes behind itself', 'scatter'),
     ('scatter', 'place < b.place', 'false', 'two rows of an id have one place', 'scatter'),

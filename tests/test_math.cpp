@@ -1,4 +1,4 @@
-// Packs, the functions that formulas call, and random numbers.
+// Packs, 16-bit numbers, and the functions that formulas call.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include <vector>
 #include "catch.hpp"
 #include "tricycle/core/math.hpp"
-#include "tricycle/kernel/random.hpp"
+#include "tricycle/core/row.hpp"
 
 using tricycle::bf16;
 using tricycle::Gather;
@@ -20,7 +20,6 @@ using tricycle::Pack;
 using tricycle::Row;
 using tricycle::Tail;
 namespace math = tricycle::math;
-namespace kernel = tricycle::kernel;
 
 namespace {
 
@@ -276,74 +275,4 @@ TEST_CASE("pack: rows and gathers take any element type by index, and is() finds
   for (Index other : {Index{7}, Index{8 + lanes}, Index{-1}, Index{1} << 32}) CHECK(ones(tricycle::is(Lanes{8}, other)) == 0);
   CHECK(ones(tricycle::is(Tail{8, 2}, 9)) == 1);
   CHECK(ones(tricycle::is(Tail{8, 2}, 10)) == 0);
-}
-
-TEST_CASE("random: NumPy's numbers (golden: NumPy, np.random.seed)") {
-  tricycle::seed(42);
-  for (double u : {0.3745401188473625, 0.9507143064099162, 0.7319939418114051, 0.5986584841970366}) CHECK(tricycle::random_uniform() == u);
-  for (int i = 4; i < 999; ++i) tricycle::random_uniform();
-  CHECK(tricycle::random_uniform() == 0.44600577295795574);
-
-  tricycle::seed(1337);
-  for (double z : {-0.7031873098624105, -0.49028236278771464, -0.3218143296501526}) CHECK(tricycle::random_normal() == Approx(z).epsilon(1e-15));
-  CHECK(tricycle::random_uniform() == 0.32100054052016713);          // the fourth normal is kept, not drawn
-  tricycle::seed(4294967295u);
-  CHECK(tricycle::random_uniform() == 0.0976320289940138);
-
-  tricycle::seed(42);                                    // the first weights of the iris run
-  double bound = std::sqrt(6.0 / (4 + 16));
-  for (float w : {-.13743441f, .49373278f, .25413662f, .10807496f})
-    CHECK(static_cast<float>(-bound + 2 * bound * tricycle::random_uniform()) == Approx(w).epsilon(1e-6));
-}
-
-TEST_CASE("random: a generator is saved and restored to the bit, and refuses what it never wrote") {
-  tricycle::Generator a(7), b(8);
-  for (int i = 0; i < 1001; ++i) a.normal();             // odd: a second value is kept
-  std::string state = a.state();
-  b.restore(state);
-  CHECK(b.state() == state);
-  for (int i = 0; i < 5; ++i) {
-    CHECK(a.normal() == b.normal());
-    CHECK(a.bits() == b.bits());
-  }
-  std::string before = b.state();
-  std::string far = state;                               // a position beyond the end of the twister's words
-  std::size_t kept = far.rfind(' '), flag = far.rfind(' ', kept - 1), position = far.rfind(' ', flag - 1);
-  far.replace(position + 1, flag - position - 1, "625");
-  for (const std::string& bad : {std::string(), std::string("1 2 3"), state + " 1", state + "x", "-" + state, far, state.substr(0, kept)}) {
-    INFO(bad.substr(0, 20) << " ... of " << bad.size());
-    CHECK_THROWS_AS(b.restore(bad), tricycle::Error);
-    CHECK(b.state() == before);
-  }
-  CHECK(tricycle::Generator(1).uniform() != tricycle::Generator(std::uint64_t{1} << 32 | 1).uniform());
-}
-
-TEST_CASE("random: Philox4x32-10 gives its authors' known answers (Random123, kat_vectors)") {
-  auto gives = [](std::uint64_t key, kernel::Words counter, kernel::Words expected) {
-    kernel::Words got = kernel::philox(key, counter);
-    for (int i = 0; i < 4; ++i) CHECK(got.word[i] == expected.word[i]);
-  };
-  gives(0, {{0, 0, 0, 0}}, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}});
-  gives(~std::uint64_t{0}, {{~0u, ~0u, ~0u, ~0u}}, {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}});
-  gives(0x299f31d0a4093822u, {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}});
-  STATIC_REQUIRE(kernel::philox(0, {{0, 0, 0, 0}}).word[0] == 0x6627e8d5);
-}
-
-TEST_CASE("random: uniform_at depends on key and index alone, and is uniform") {
-  double sum = 0, squares = 0;
-  constexpr int n = 100000;
-  for (Index i = 0; i < n; ++i) {
-    double u = kernel::uniform_at(3, i);
-    if (u < 0 || u >= 1) FAIL(u);
-    sum += u;
-    squares += u * u;
-  }
-  CHECK(sum / n == Approx(0.5).margin(0.004));           // 4 standard deviations
-  CHECK(squares / n == Approx(1 / 3.0).margin(0.004));
-  for (Index from : {Index{0}, Index{1}, Index{2}, Index{3}, (Index{1} << 35) + 5}) {
-    Pack full = kernel::uniform_at(9, Lanes{from}), tail = kernel::uniform_at(9, Tail{from, 2});
-    for (int j = 0; j < lanes; ++j) CHECK(full[j] == kernel::uniform_at(9, from + j));
-    CHECK(tail[1] == full[1]);
-  }
-  CHECK(kernel::uniform_at(9, 5) != kernel::uniform_at(10, 5));
 }

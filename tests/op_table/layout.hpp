@@ -1,7 +1,7 @@
 // Rows of the op table: ops that move numbers.
 #pragma once
 #include "row.hpp"
-#include "tricycle/op/slice.hpp"
+#include "tricycle/op/layout.hpp"
 
 template <class T>
 Rows<T> layout_rows() {

@@ -117,7 +117,7 @@ Rows<T> einsum_rows() {
   Rows<T> all;
   for (const Product& product : products()) {
     const std::string subscript(product.einsum.subscript());
-    all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return e(in); }, reference::einsum(subscript)));
+    all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return in.size() == 1 ? e(in[0]) : e(in[0], in[1]); }, reference::einsum(subscript)));
   }
   return all;
 }

@@ -1,8 +1,7 @@
 // Rows of the op table: ops over axes.
 #pragma once
 #include "row.hpp"
-#include "tricycle/op/extremes.hpp"
-#include "tricycle/op/statistics.hpp"
+#include "tricycle/op/reduce.hpp"
 
 template <class T>
 Rows<T> reduce_rows() {

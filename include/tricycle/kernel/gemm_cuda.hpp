@@ -1,6 +1,6 @@
 // The products of a GPU: of operands with any strides, in batches, added to what is there.
 #pragma once
-#include "tricycle/kernel/cublas.hpp"
+#include "tricycle/kernel/gemm_cublas.hpp"
 #include "tricycle/kernel/map.hpp"
 #include <optional>
 
