@@ -79,7 +79,7 @@ section_build() {
 section_tests() {
   failed=0 limit=40
   if [ -n "$rehearse" ]; then limit=600; fi              # the emulator is slow
-  for program in training attention ops_bf16 ops_float ops_half ops_double; do
+  for program in training optimisers attention scatter memory order ops_bf16 ops_float ops_half ops_double; do
     for path in "$bin/test_gpu_$program" "$bin/test_cuda_$program"; do
       if [ ! -x "$path" ]; then continue; fi
       say "== $(basename "$path")"

@@ -6,7 +6,8 @@ using namespace tricycle;
 /// What was recorded, from a result back to what it was computed from.
 void show(const AnyNode& node, const std::string& indent = "") {
   std::cout << indent << node << '\n';
-  for (const auto& arg : node.args) show(*arg, indent + "  ");
+  for (const auto& arg : node.args)
+    if (arg) show(*arg, indent + "  ");                       // a constant has no history
 }
 
 int main() {

@@ -6,13 +6,14 @@
 using namespace tricycle;
 
 /// An op that treats every number alike is two formulas on a number R, which may be a float, a double or a register full of
-/// floats: that is why it chooses by math::max and not by an if. Broadcasting, threads and the tape are not its business.
+/// floats: that is why it chooses by math::max and not by an if. TRICYCLE_HD lets a GPU run it, too. Broadcasting, threads and
+/// the tape are not its business.
 ///   y = max(x, 0)²   dx = 2 max(x, 0)   (So et al., arXiv:2109.08668)
 struct SquaredReLU : Unary<SquaredReLU> {
   static constexpr auto name = "squared_relu";
   static constexpr auto saves = Saves::x;                     // df reads what went in (or Saves::y: what came out)
-  template <class R> R f(R x) const { return math::max(x, R(0)) * math::max(x, R(0)); }
-  template <class R> R df(R x) const { return R(2) * math::max(x, R(0)); }
+  template <class R> TRICYCLE_HD R f(R x) const { return math::max(x, R(0)) * math::max(x, R(0)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return R(2) * math::max(x, R(0)); }
 };
 
 /// An op on rows (the last axis) is two formulas on a row, which can be summed and walked.
@@ -20,11 +21,11 @@ struct SquaredReLU : Unary<SquaredReLU> {
 struct RootMeanSquareNorm : Rowwise<RootMeanSquareNorm> {
   static constexpr auto name = "rms_norm";
   static constexpr auto saves = Saves::x;
-  void f(auto row, auto x, auto y) const {
+  TRICYCLE_HD void f(auto row, auto x, auto y) const {
     auto r = scale(row, x);
     row.each([&](auto i) { y[i] = x[i] * r; });
   }
-  void df(auto row, auto x, auto grad, auto dx) const {
+  TRICYCLE_HD void df(auto row, auto x, auto grad, auto dx) const {
     auto r = scale(row, x);
     auto inner = row.sum([&](auto i) { return grad[i] * x[i] * r; });
     using R = decltype(inner);
@@ -32,7 +33,7 @@ struct RootMeanSquareNorm : Rowwise<RootMeanSquareNorm> {
   }
 
  private:
-  static auto scale(auto row, auto x) {
+  TRICYCLE_HD static auto scale(auto row, auto x) {
     auto squares = row.sum([&](auto i) { return x[i] * x[i]; });
     using R = decltype(squares);
     return 1 / math::sqrt(squares / R(row.n));

@@ -1,25 +1,13 @@
 // Text to learn from: a file, or all text files below a folder.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
-#include "tricycle/core/error.hpp"
+#include "tricycle/io/file.hpp"
 
 namespace examples {
-
-/// A file's bytes. Throws when they cannot be read.
-inline std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes;
-  std::array<char, 1 << 16> chunk;
-  while (in.read(chunk.data(), chunk.size()), in.gcount() > 0) bytes.append(chunk.data(), static_cast<std::size_t>(in.gcount()));
-  tricycle::check(in.eof(), "corpus: ", path.string(), " cannot be read");
-  return bytes;
-}
 
 /// The files below a folder, hidden ones and those in hidden folders left out, in an order that is the same everywhere.
 inline std::vector<std::filesystem::path> visible_files(const std::filesystem::path& folder) {
@@ -46,10 +34,10 @@ inline std::string read_corpus(const std::filesystem::path& path) {
   std::string text;
   if (is_folder) {
     for (auto& file : visible_files(path))
-      if (std::string bytes = read_file(file); is_text(bytes)) text += bytes;
+      if (std::string bytes = tricycle::read_file(file.string()); is_text(bytes)) text += bytes;
     tricycle::check(!text.empty(), "corpus: there is no text in the folder ", path.string());
   } else {
-    text = read_file(path);
+    text = tricycle::read_file(path.string());
     tricycle::check(!text.empty(), "corpus: ", path.string(), " is empty");
     tricycle::check(is_text(text), "corpus: ", path.string(), " is not text: it holds a NUL byte");
   }

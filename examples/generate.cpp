@@ -23,13 +23,9 @@ int one_token(const Tokeniser& tokeniser, const std::string& text) {
 std::vector<std::string> all_prompts(const std::string& prompt, const std::string& file, Index samples) {
   std::vector<std::string> lines{prompt}, all;
   if (!file.empty()) {
-    std::string text = examples::read_file(std::filesystem::path(file));
-    if (text.ends_with('\n')) text.pop_back();
     lines.clear();
-    for (std::size_t at = 0, end; at <= text.size(); at = end + 1) {
-      end = (std::min)(text.find('\n', at), text.size());
-      lines.push_back(text.substr(at, end - at));
-    }
+    each_line(read_file(file), [&](std::string_view line, std::size_t) { lines.emplace_back(line.substr(0, line.size() - line.ends_with('\r'))); });
+    check(!lines.empty(), "--prompts: there is no line in ", file);
   }
   for (auto& line : lines) all.insert(all.end(), static_cast<std::size_t>(samples), line);
   return all;

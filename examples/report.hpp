@@ -17,8 +17,8 @@ class Report {
   /// Of a run that is at `step`, and whose evaluation there is still to come or not. What was told of later steps is taken
   /// back: a run that was stopped goes on from its last checkpoint.
   Report(const RunFolder& folder, const std::string& title, tricycle::Index step, bool evaluates)
-      : metrics_(folder.metrics()), picture_(folder.picture()), title_(title), events_(folder.events(), step == 0 ? 0 : step + !evaluates) {
-    about(metrics_, [&] {
+      : metrics_(folder.metrics()), picture_(folder.picture()), title_(title), events_(folder.events(), step + !evaluates) {
+    tricycle::about(metrics_, [&] {
       tricycle::keep_lines(metrics_, [&](std::string_view line) {
         auto json = tricycle::Json::parse(line);
         auto of = json.get<tricycle::Index>("step");

@@ -12,16 +12,6 @@ namespace examples {
 
 inline constexpr const char* precisions = "float|bf16|half";
 
-/// work(), whose errors are told to be about this file.
-template <class Work>
-auto about(const std::string& file, Work work) {
-  try {
-    return work();
-  } catch (const tricycle::Error& error) {
-    tricycle::fail(file, ": ", error.what());
-  }
-}
-
 /// What config.json holds: what the run learns from, and how.
 struct RunConfig {
   std::string name = "nanogpt_cpu", data{}, tokeniser = "character";
@@ -53,14 +43,14 @@ struct RunFolder {
 
   /// Throws for a folder without a run, and for a key that is missing, unknown, of another type or out of range.
   RunConfig read_config() const {
-    using tricycle::check, tricycle::Index;
+    using tricycle::about, tricycle::check, tricycle::Index;
     check(holds_run(), path, " holds no run: there is no ", config());
     return about(config(), [&] {
       auto json = tricycle::Json::parse(tricycle::read_file(config()));
       json.allow_only({"config", "data", "tokeniser", "sample_every", "eval_windows", "training"});
       RunConfig run{json.get<std::string>("config"), json.get<std::string>("data"), json.get<std::string>("tokeniser"),
                     json.get<Index>("sample_every", 0), json.get<Index>("eval_windows", 0), tricycle::training_config(json["training"])};    // older runs have neither
-      if (run.tokeniser == "char") run.tokeniser = "character";                                           // as it was called once
+      run.tokeniser = tokeniser_kind(run.tokeniser);
       const tricycle::TrainingConfig& c = run.training;
       for (auto [key, n] : {std::pair("steps", c.steps), {"batch", c.batch}, {"accumulate", c.accumulate}, {"eval_every", c.eval_every}})
         check(n > 0, "key \"", key, "\": ", n, " is not above 0");

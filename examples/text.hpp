@@ -13,6 +13,9 @@ namespace examples {
 
 inline constexpr const char* tokenisers = "character|bpe|gpt2";
 
+/// A kind as it is called now: characters were once "char".
+inline std::string tokeniser_kind(const std::string& name) { return name == "char" ? "character" : name; }
+
 /// The kind that fits a configuration's vocabulary: GPT-2's, characters, or pieces of words.
 inline std::string tokeniser_for(tricycle::Index vocab_size) { return vocab_size == 50257 ? "gpt2" : vocab_size <= 256 ? "character" : "bpe"; }
 

@@ -68,13 +68,15 @@ inline Run read_command_line(CommandLine& line) {
   if (!run.resume) before.tokeniser = tokeniser_for(before.training.model.vocab_size);
   config = before;
   line.parse();
-  if (config.tokeniser == "char") config.tokeniser = "character";
+  config.tokeniser = tokeniser_kind(config.tokeniser);
   if (run.resume) check_same(before, config, run.folder.path);
   if (run.vocab && (run.resume || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
-  if (line.peek("--budget") && run.budget == "chinchilla" && line.peek("--steps")) throw UsageError("--steps or --budget chinchilla, not both");
+  if (run.budget == "chinchilla" && line.peek("--steps")) throw UsageError("--steps or --budget chinchilla, not both");
   if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
   if (config.data.empty()) throw UsageError("--data FILE|FOLDER is needed: what to learn from");
   config.data = std::filesystem::absolute(config.data).string();          // so that resuming finds it from anywhere
+  if (is_token_folder(config.data) && !run.resume && (run.vocab || line.peek("--tokeniser")))
+    throw UsageError("--data " + config.data + " holds tokens: what they stand for is said by its tokeniser.json, or by --tokeniser-files");
   const std::string& path = run.folder.path;
   check(run.resume || !run.folder.holds_run(), path, " already holds a run: go on with --resume ", path, ", or name another folder with --out");
   return run;

@@ -48,12 +48,19 @@ class Trainer {
   /// Train to the last step, until told to stop, or until Ctrl-C, and save.
   void train() {
     Terminal terminal;
-    Progress progress(config_.steps, config_.accumulate * config_.batch * config_.model.context_window, step_);
+    Progress progress(config_.steps, tokens_per_step(config_), step_);
     Report report(run_.folder, run_.config.name + ": loss by step", step_, evaluation_is_due());
     if (!run_.quiet && terminal.interactive()) progress.measure_use(flops_per_token(config_.model, model_.parameter_count()), product_flops<T>(run_.device));
     began_ = std::chrono::steady_clock::now();
     while (!is_done() && !interrupted()) {
-      if (evaluation_is_due()) {
+      if (sample_is_due()) {
+        std::string written = sample({.tokens = 200, .seed = static_cast<std::uint64_t>(config_.seed)});
+        if (interrupted()) break;
+        sampled_at_ = step_;
+        report.add_sample(written, step_);
+        progress.pause(clock());
+        if (!run_.quiet) terminal.line("step " + std::to_string(step_) + "  writes:\n" + written + '\n');
+      } else if (evaluation_is_due()) {
         synchronise(run_.device);                        // else it is the speed of asking
         progress.step(step_, clock());
         std::string line = evaluate(report, progress.tokens_per_second());
@@ -63,11 +70,6 @@ class Trainer {
         take_step();
         progress.step(step_, clock());
         if (!run_.quiet) terminal.redraw([&](int width) { return progress.bar(training_loss(), width); });
-        if (!sample_is_due()) continue;
-        std::string written = sample({.tokens = 200, .seed = static_cast<std::uint64_t>(config_.seed)});
-        report.add_sample(written, step_);
-        progress.pause(clock());
-        if (!run_.quiet) terminal.line("step " + std::to_string(step_) + "  writes:\n" + written + '\n');
       }
     }
     if (is_done()) validation_loss();                    // not finite: then nothing is saved
@@ -76,7 +78,7 @@ class Trainer {
   }
 
   /// Has it come as far as it was told to?
-  bool is_done() const { return step_ >= (std::min)(config_.steps, run_.stop_at.value_or(config_.steps)) && !evaluation_is_due(); }
+  bool is_done() const { return step_ >= (std::min)(config_.steps, run_.stop_at.value_or(config_.steps)) && !evaluation_is_due() && !sample_is_due(); }
   Index step() const { return step_; }
 
   /// The mean over windows of the validation text, all of them unless told otherwise; nothing when Ctrl-C cut it short. Throws when it is not finite.
@@ -110,8 +112,10 @@ class Trainer {
     make_folders(run_.folder.path + "/last");
     auto entries = model_entries(model_, "model.");
     for (SafeTensor& entry : memory_entries(optimiser_.memory, "optimiser.")) entries.push_back(std::move(entry));
-    if (scale_) entries.push_back(tricycle::detail::as_safetensor("loss_scale", scale_->saved()));
-    Json state = Json::object({{"step", step_}, {"position", training_.position()}, {"losses", losses_.item()}, {"n_losses", n_losses_},
+    if (scale_) entries.push_back(loss_scale_entry(*scale_));
+    const double losses = losses_.item();
+    check_finite(losses, "training loss", step_);
+    Json state = Json::object({{"step", step_}, {"sample_is_due", sample_is_due()}, {"position", training_.position()}, {"losses", losses}, {"n_losses", n_losses_},
                                {"best", std::isfinite(best_) ? Json(best_) : Json()}, {"seconds", seconds_before_ + clock()},
                                {"generator", generator().state()}, {"products", products()}});
     save_safetensors(run_.folder.last(), entries, {{"state", state.dump()}});
@@ -122,12 +126,13 @@ class Trainer {
     SafeTensorsFile file(run_.folder.last());
     load_model(model_, file, "model.");
     optimiser_.memory = load_memory(file, "optimiser.");
-    if (scale_) tricycle::detail::with_floating(file, file["loss_scale"], [&]<class X>(const Tensor<X>& saved) { scale_->restore(cast<double>(saved)); });
+    if (scale_ && file.find("loss_scale")) load_loss_scale(*scale_, file);         // a run may go on in another precision
     about(file.name(), [&] {
       Json state = Json::parse(Json::object(file.metadata()).get<std::string>("state"));
       step_ = state.get<Index>("step");
       losses_.assign(full<double>({}, state.get<double>("losses")));
       n_losses_ = state.get<Index>("n_losses");
+      sampled_at_ = evaluation_is_due() || state.get<bool>("sample_is_due", false) ? -1 : step_;      // with an evaluation all of its step is told anew
       if (!state["best"].is_null()) best_ = state.get<double>("best");
       seconds_before_ = state.get<double>("seconds");
       training_.seek(state.get<Index>("position"));
@@ -194,7 +199,7 @@ class Trainer {
 
   /// After Ctrl-C an evaluation may still be missing: then there are losses, and it is the first thing on resuming.
   bool evaluation_is_due() const { return n_losses_ > 0 && (step_ % config_.eval_every == 0 || step_ == config_.steps); }
-  bool sample_is_due() const { return run_.config.sample_every > 0 && step_ % run_.config.sample_every == 0; }
+  bool sample_is_due() const { return run_.config.sample_every > 0 && step_ > 0 && step_ % run_.config.sample_every == 0 && sampled_at_ != step_; }
 
   /// Measure, tell, keep the model if it is the best so far, and save. Returns a line for people, or nothing when Ctrl-C cut
   /// it short.
@@ -202,6 +207,7 @@ class Trainer {
     auto measured = validation_loss();
     if (!measured) return "";
     double validation = *measured, training = training_loss();
+    check_finite(training, "training loss", step_);
     losses_.assign(full<double>({}, 0)), n_losses_ = 0;
     report.add({step_, training, validation, tokens_per_s, seconds_before_ + clock(), learning_rate(step_ - 1)});
     if (validation < best_) {
@@ -234,7 +240,7 @@ class Trainer {
   CausalLMDataset validation_;
   std::vector<CausalLMDataset::Batch> passes_;           // what a step reads, where it is computed
   Tensor<double> losses_;                                // the sum of n_losses_ since the last evaluation
-  Index step_ = 0, n_losses_ = 0, validated_at_ = -1, warm_steps_ = 0;
+  Index step_ = 0, n_losses_ = 0, validated_at_ = -1, sampled_at_ = -1, warm_steps_ = 0;
   double validation_loss_ = 0;                           // of step validated_at_
   double best_ = std::numeric_limits<double>::infinity(), seconds_before_ = 0;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();

@@ -124,6 +124,22 @@ TEST_CASE("clipping where gradients come jointly, twice to one tensor, and throu
   CHECK(std::isnan(c.grad().at(1)));                       // as np.clip has it
 }
 
+TEST_CASE("an op with several results and several operands sends to all of them, whoever looks on") {
+  auto gradients = [](auto backward) {
+    seed(2);
+    auto a = normal({3, 4}), b = normal({3, 4}), gamma = normal({4}), beta = normal({4});
+    auto [together, y] = add_layer_norm(a, b, gamma, beta);
+    backward(sum(y * y + together * 0.5));
+    return std::vector{a.grad().to_vector(), b.grad().to_vector(), gamma.grad().to_vector(), beta.grad().to_vector()};
+  };
+  const auto plain = gradients([](auto loss) { loss.backward(); });
+  CHECK(gradients([](auto loss) { loss.backward({.clip = 1e9}); }) == plain);
+  CHECK(gradients([](auto loss) {
+    DetectAnomaly here;
+    loss.backward();
+  }) == plain);
+}
+
 // ---------------------------------------------------------------- anomaly mode
 
 TEST_CASE("anomaly mode names the op that makes a NaN or an infinity, and how its operands were made") {
@@ -171,6 +187,7 @@ TEST_CASE("anomaly mode: a model's parameters are named, and training where all 
   DetectAnomaly here;
   model.loss(ids, ids).backward();
   model.blocks[1].mlp.in.weights.assign(full({8, 32}, not_a_number));
+  CHECK_THAT(refusal([&] { NoGrad guard; classify(ids, full({1, 3, 8}, not_a_number), ones({7, 8}), true); }), Contains("classify: nan at ()"));
   CHECK_THAT(refusal([&] { model(ids); }), Contains("mlp: nan at (0, 0, 0)") && Contains("leaf blocks.1.mlp.in.weights (8, 32) float32 with nan"));
 }
 

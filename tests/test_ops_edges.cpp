@@ -1,6 +1,7 @@
 // Ops where numbers run out: infinities, NaN, logits of 10,000, rows that are all the same, and sums of ten million.
 #include <numeric>
 #include "catch.hpp"
+#include "tricycle/op/classify.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
@@ -103,6 +104,12 @@ TEMPLATE_TEST_CASE("layer_norm bears rows of equals and rows far from 0", "[ops]
   CHECK(are(y, {2, 2, 2, 2, 2, 2, 2 + r, 2 - r, 2, 2 - r, 2, 2 + r, NaN, NaN, NaN}, 1e-4));
   auto slopes = gradient(y, x).to_vector();
   CHECK(std::all_of(slopes.begin(), slopes.end() - 3, [](TestType slope) { return std::isfinite(slope); }));
+}
+
+TEMPLATE_TEST_CASE("a classifier of no positions has gradients of 0", "[ops]", float, double, tricycle::bf16) {
+  auto x = tricycle::zeros<TestType>({0, 3}), w = tricycle::ones<TestType>({5, 3});
+  tricycle::classify(Tensor<int>(tricycle::Shape{0}), x, w, true).backward();
+  for (auto g : w.grad().to_vector()) CHECK(static_cast<double>(g) == 0);
 }
 
 TEMPLATE_TEST_CASE("NaN travels, and stays in its row", "[ops]", float, double) {

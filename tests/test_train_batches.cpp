@@ -151,6 +151,8 @@ TEST_CASE("what is read ahead is what would be read", "[data]") {
     data.seek(21);
     CHECK(early.next().targets.to_vector() == data.next().targets.to_vector());
     CHECK(early.position() == 28);
+    CHECK(refusal([&] { early.seek(-1); }) == "dataset: there is no position -1");
+    CHECK(early.next().targets.to_vector() == data.next().targets.to_vector());
   }
   CHECK_THROWS_AS(Prefetch(fresh(), 0), Error);
 }

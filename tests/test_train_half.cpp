@@ -115,6 +115,20 @@ TEST_CASE("a GPT in half learns, and its scale finds its height", "[loss_scale]"
   CHECK((run.scale.scale() > 256 && run.scale.scale() < 0x1p28));
 }
 
+TEST_CASE("a scale that is no power of 2 ends at 1 all the same, and can be saved there", "[loss_scale]") {
+  One model;
+  LossScale scale(Device::cpu, {.scale = 3});
+  for (double after : {1.5, 1.0}) {
+    sum(model.w.as<float>() * std::numeric_limits<double>::infinity()).backward(scale.seed());
+    scale.clip_gradients(model);
+    model.zero_grad();
+    CHECK(scale.scale() == after);
+  }
+  LossScale again;
+  again.restore(scale.saved());
+  CHECK(again.scale() == 1);
+}
+
 TEST_CASE("a loss scale refuses what is none", "[loss_scale]") {
   CHECK_THROWS_AS(LossScale(Device::cpu, {.scale = 0.5}), Error);
   CHECK_THROWS_AS(LossScale(Device::cpu, {.grow_after = 0}), Error);

@@ -100,6 +100,24 @@ TEST_CASE("gradients that are not finite at a scale of 1 either raise the alarm"
   CHECK(refusal([&] { run.weights(); }).find("loss scale: the numbers are not finite (found on cuda:0 after ") == 0);
 }
 
+TEST_CASE("numbers of another device are refused before a kernel sees them", "[optimisers]") {
+  Run<tricycle::half> run(Device::cuda());
+  LossScale on_cpu;
+  auto loss = run.model.loss(run.inputs, run.targets);
+  CHECK(refusal([&] { loss.backward(on_cpu.seed()); }) == "backward: a gradient on cpu for a tensor on cuda:0");
+  CHECK(refusal([&] { on_cpu.clip_gradients(run.model); }) == "loss scale: it is on cpu, but the model is on cuda:0");
+  run.model.norm.from_gpu();
+  CHECK(refusal([&] { clip_gradients(run.model, 1); }).find("clip_gradients: \"norm.gamma\" is on cpu, but others are on cuda:0") == 0);
+}
+
+TEST_CASE("anomaly mode looks at numbers of a GPU, too", "[anomaly]") {
+  auto x = to_tensor({4, 1}).to(Device::cuda()).require_grad();
+  DetectAnomaly here;
+  sum(sqrt(x) * 3.0).backward();
+  CHECK(x.grad().to_vector() == std::vector<float>{0.75f, 1.5f});
+  CHECK(refusal([&] { log(x * -1.0); }).find("log: nan at (0,) of its result (2,) float32") == 0);
+}
+
 TEST_CASE("a step with Muon and a loss scale waits for nothing, and soon asks for no memory", "[optimisers]") {
   Run<tricycle::half> run(Device::cuda());
   for (int i = 0; i < 3; ++i) run.step();

@@ -4,7 +4,7 @@
 
 template <class T>
 Rows<T> elementwise_rows() {
-  using namespace shapes;
+  using namespace usual_shapes;
   using namespace domains;
   auto row = [](auto&&... cells) { return make_row<T>(cells...); };
   const auto gelu = reference::each([](Real x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(Real(-1))) * (x + Real(0.044715L) * x * x * x))); });

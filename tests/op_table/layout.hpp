@@ -5,7 +5,7 @@
 
 template <class T>
 Rows<T> layout_rows() {
-  using namespace shapes;
+  using namespace usual_shapes;
   using namespace domains;
   auto row = [](auto&&... cells) { return make_row<T>(cells...); };
   return {

@@ -82,7 +82,7 @@ Tensor<Id> some_ids(const Shape& shape, Index count, tricycle::Device device = t
 }
 
 /// The shapes that most rows are called with.
-namespace shapes {
+namespace usual_shapes {
 inline constexpr auto any = "[] | [0] | [1] | [5] | [37] | [3 0 2] | [3 4] | [1 1 1] | [2 3 17] | [300 401]";
 inline constexpr auto few = "[] | [0] | [5] | [3 0 2] | [2 3 17] | [30 41]";
 inline constexpr auto pairs = "[] [] | [] [5] | [5] [] | [1] [1] | [7] [1] | [1] [7] | [0] [1] | [1] [3 0] | [37] [37] | [4 1] [1 3] | [2 1 3] [4 1] | [3 37] [37] |"
@@ -93,7 +93,7 @@ inline constexpr auto rows = "[1] | [5] | [37] | [0 4] | [2 0] | [3 1] | [4 8] |
 inline constexpr auto blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1] | [2 400 150] | [1 1 130000]";
 inline constexpr auto few_blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [3 1 37] | [2 37 3] | [4 50 41]";
 inline constexpr auto full = "[1 1 1] | [2 3 4] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1]";
-}  // namespace shapes
+}  // namespace usual_shapes
 
 /// And the numbers.
 namespace domains {

@@ -7,7 +7,7 @@
 
 template <class T>
 Rows<T> rowwise_rows() {
-  using namespace shapes;
+  using namespace usual_shapes;
   using namespace domains;
   auto row = [](auto&&... cells) { return make_row<T>(cells...); };
   return {

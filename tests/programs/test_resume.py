@@ -47,6 +47,15 @@ class Resume(ProgramTest):
                     self.assertEqual(fingerprint(self.here / out), fingerprint(self.here / precision))
         self.assertNotEqual(fingerprint(self.here / 'float')['metrics'], fingerprint(self.here / 'bf16')['metrics'])
 
+    def test_samples(self):
+        """Each is written once, at its step, also where the run stops just there."""
+        run = [*RUN, '--sample-every', 5]
+        told = lambda said: re.findall(r'(?ms)^step \d+  writes:$.*?(?=^step|^saved|^stopped)', said)
+        whole = told(self.trains(*run, '--out', 'whole'))
+        self.assertEqual([re.match(r'step (\d+)', sample)[1] for sample in whole], ['5', '10', '15', '20'])
+        parts = told(self.trains(*run, '--stop-at', 10, '--out', 'parts')) + told(self.trains('--resume', 'parts'))
+        self.assertEqual(parts, whole)
+
     def test_any_number_of_threads(self):
         """Wide enough that the threads do get something to do."""
         run = ['--data', 'text.txt', '--layers', 1, '--steps', 4, '--eval-every', 2, '--dropout', 0.1]

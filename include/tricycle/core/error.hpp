@@ -14,19 +14,35 @@ struct Error : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
+/// f(out) as text.
+template <class F>
+std::string written(F f) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());                     // a user's may group digits: (1,000, 2)
+  f(out);
+  return out.str();
+}
+
 /// Throw an Error whose sentence is `says`, written one after the other.
 template <class... Says>
 [[noreturn]] void fail(const Says&... says) {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());                    // a user's may group digits: (1,000, 2)
-  (text << ... << says);
-  throw Error(text.str());
+  throw Error(written([&](std::ostream& out) { (out << ... << says); }));
 }
 
 /// Throw an Error made of `says` unless `holds`. In a constant expression: refuse to compile.
 template <class... Says>
 constexpr void check(bool holds, const Says&... says) {
   if (!holds) [[unlikely]] fail(says...);
+}
+
+/// work(); the sentence of an Error that it throws then begins with `where: `.
+template <class Work>
+auto about(const std::string& where, Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    fail(where, ": ", error.what());
+  }
 }
 
 }

@@ -65,7 +65,7 @@ struct Alarm {
   int raised = 0;
   char op[name_size]{};
   Index step = 0, position = 0, id = 0, limit = 0;       // limit: what the id should have been below; 0: not an id, but not finite
-  Index steps = 0;                                       // how many updates this thread has made, or been kept from making
+  Index steps = 0;                                       // how often update() of a model has been called in this thread
 };
 
 struct Capture;                                          // kernel/capture.hpp

@@ -126,7 +126,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     Use on(device_);
     void* block = nullptr;
     auto status = cudaMalloc(&block, size);
-    if (status == cudaErrorMemoryAllocation && !captured_ && captures() == 0) {       // while one is made nothing may be waited for
+    if (status == cudaErrorMemoryAllocation && !captured_) {
       cudaGetLastError();
       clear_all();
       status = cudaMalloc(&block, size);
@@ -142,7 +142,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   }
 
   void clear_all() {
-    if (cudaDeviceSynchronize() != cudaSuccess) {          // a stream captures: nothing can be waited for, nor freed
+    if (captures() > 0 || cudaDeviceSynchronize() != cudaSuccess) {        // while a stream captures nothing may be waited for, nor freed
       cudaGetLastError();
       return;
     }

@@ -1,5 +1,6 @@
 // Files, whole or not at all: what is written appears under its name only once every byte of it is on the disk.
 #pragma once
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -162,16 +163,24 @@ inline void append_bytes(const std::string& path, std::string_view bytes) {
 }
 inline void append_line(const std::string& path, const std::string& line) { append_bytes(path, line + '\n'); }
 
+/// f(line, where it begins) for each line of a text, which need not end with one.
+template <class F>
+void each_line(std::string_view text, F f) {
+  for (std::size_t at = 0, end; at < text.size(); at = end + 1) {
+    end = (std::min)(text.find('\n', at), text.size());
+    f(text.substr(at, end - at), at);
+  }
+}
+
 /// Keeps the lines of a log for which `keep(line)` holds; a last line that was never finished goes too. A resumed run
 /// cuts what the stopped one wrote after its checkpoint. No file: nothing to do.
 template <class Keep>
 void keep_lines(const std::string& path, Keep keep) {
   if (!file_exists(path)) return;
   std::string text = read_file(path), kept;
-  for (std::size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
-    std::string_view line(text.data() + at, end - at);
-    if (keep(line)) kept.append(line) += '\n';
-  }
+  each_line(text, [&](std::string_view line, std::size_t at) {
+    if (at + line.size() < text.size() && keep(line)) kept.append(line) += '\n';
+  });
   if (kept != text) write_file(path, kept);
 }
 

@@ -65,11 +65,7 @@ inline Index byte_count(const std::string& dtype, const Shape& shape) {
 /// work(), whose errors are told to be about `part` of the file.
 template <class Work>
 auto within(const std::string& file, const std::string& part, Work work) {
-  try {
-    return work();
-  } catch (const Error& error) {
-    fail("safetensors: ", file, ": ", part, ": ", error.what());
-  }
+  return about("safetensors: " + file + ": " + part, work);
 }
 
 inline std::string quoted(const std::string& name) { return "tensor \"" + name + "\""; }

@@ -56,7 +56,8 @@ inline std::string field(unsigned number, std::string_view bytes) { return (vari
 
 /// Error: a string that is not UTF-8, which a reader would refuse.
 inline std::string string_field(unsigned number, std::string_view text) {
-  check(utf8::first_invalid(text) == text.size(), "tensorboard: a string is not UTF-8 at its byte ", utf8::first_invalid(text));
+  const std::size_t valid = utf8::first_invalid(text);
+  check(valid == text.size(), "tensorboard: a string is not UTF-8 at its byte ", valid);
   return field(number, text);
 }
 
@@ -87,7 +88,7 @@ inline double now() { return std::chrono::duration<double>(std::chrono::system_c
 class EventLog {
  public:
   /// A new file in `folder`, both made with the first event. What earlier files there say of step `from` and later steps was
-  /// of a run that is gone on with from before them, and TensorBoard forgets it.
+  /// of a run that is gone on with from before them, and TensorBoard forgets it; nothing where `from` is 0.
   explicit EventLog(std::string folder, Index from = 0) : folder_(std::move(folder)), from_(from) {}
 
   /// A point of the curve `tag`, kept as a float. A / in a tag groups. Error: a tag that is not UTF-8, or no room on the disk.

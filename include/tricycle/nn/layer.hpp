@@ -29,6 +29,14 @@ void walk_parts(Part& part, Visit& visit, const std::string& name) {
 /// Some parameters of a model, and how it calls them.
 using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
 
+/// The device that all of these are on; the CPU if there are none. Throws, as `op`, when they are on several.
+inline Device common_device(const char* op, const NamedParameters& parameters) {
+  const Device device = parameters.empty() ? Device::cpu : parameters.front().second->device();
+  for (auto& [name, parameter] : parameters)
+    check(parameter->device() == device, op, ": \"", name, "\" is on ", parameter->device(), ", but others are on ", device);
+  return device;
+}
+
 /// What every layer can do, once it says what it is made of:
 ///
 ///     struct MLP : Layer<MLP> {

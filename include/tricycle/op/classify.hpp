@@ -18,7 +18,11 @@ struct ClassStrides { Index of_class, of_number; };
 template <class R>
 struct Shares {
   R early, late;
-  template <class T> static Shares of(Index count) { return Short<T> ? Shares{1, 1 / static_cast<R>(count)} : Shares{1 / static_cast<R>(count), 1}; }
+  template <class T>
+  static Shares of(Index count) {
+    const R share = 1 / static_cast<R>((std::max)(count, Index{1}));     // of none there is no gradient, but it must not be NaN
+    return Short<T> ? Shares{1, share} : Shares{share, 1};
+  }
 };
 
 template <class R>
@@ -75,10 +79,10 @@ Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const T
   const Index n = x.shape()[-1], classes = weights.shape()[by_class ? 0 : 1];
   detail::check_ids("classify", truth, classes);
   const auto w = by_class ? detail::ClassStrides{n, 1} : detail::ClassStrides{1, classes};
-  if (!detail::any_wanted({x.node().get(), weights.node().get()})) return detail::classify_rows<T, Id>(truth, x, weights, classes, w, nullptr, nullptr);
-  Tensor<T> dx(x.shape(), x.device());
-  Tensor<R> dw(weights.shape(), x.device());
-  auto loss = detail::classify_rows(truth, x, weights, classes, w, x.node() ? &dx : nullptr, weights.node() ? &dw : nullptr);
+  const bool wants_x = detail::any_wanted({x.node().get()}), wants_weights = detail::any_wanted({weights.node().get()});
+  Tensor<T> dx(wants_x ? x.shape() : Shape{0}, x.device());
+  Tensor<R> dw(wants_weights ? weights.shape() : Shape{0}, x.device());
+  auto loss = detail::classify_rows(truth, x, weights, classes, w, wants_x ? &dx : nullptr, wants_weights ? &dw : nullptr);
   return record_joint<R, T, T>("classify", loss, {x, weights}, [dx, dw, late = detail::Shares<R>::template of<T>(truth.size()).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) {
     if (to_x) detail::broadcast_map(dx.shape(), detail::ScaledProduct<R>{late}, to_x.gather(), dx, grad);
     if (to_weights) detail::broadcast_map(dw.shape(), detail::ScaledProduct<R>{late}, to_weights.gather(), dw, grad);

@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <span>
-#include <sstream>
 #include "tricycle/core/math.hpp"
 #include "tricycle/tensor/tape.hpp"
 
@@ -76,11 +75,8 @@ inline void tell_origin(std::ostream& out, const AnyNode& node, int levels, int&
   out << ']';
 }
 inline std::string origin(const AnyNode& node) {
-  std::ostringstream out;
-  out.imbue(std::locale::classic());
   int tensors = 16;
-  tell_origin(out, node, 4, tensors);
-  return out.str();
+  return written([&](std::ostream& out) { tell_origin(out, node, 4, tensors); });
 }
 
 /// An operand of an op that is being recorded.
@@ -100,9 +96,10 @@ struct Operand {
 /// Throws if a result has a NaN, or an infinity where no operand has one.
 inline void check_result(std::string_view op, const Shape& shape, const char* dtype, const Anomaly& found, std::span<const Operand> operands) {
   if (!found.what || (!found.is_nan && std::any_of(operands.begin(), operands.end(), [](auto& x) { return x.anomaly.what != nullptr; }))) return;
-  std::ostringstream from;
-  for (const Operand& x : operands) from << (&x == operands.data() ? "" : ", ") << x;
-  fail(op, ": ", found.what, " at ", place_of(found.at, shape), " of its result ", shape, ' ', dtype, ", made of [", from.str(), ']');
+  const std::string from = written([&](std::ostream& out) {
+    for (const Operand& x : operands) out << (&x == operands.data() ? "" : ", ") << x;
+  });
+  fail(op, ": ", found.what, " at ", place_of(found.at, shape), " of its result ", shape, ' ', dtype, ", made of [", from, ']');
 }
 
 /// Throws if the gradient that came by the edge `from`.args[i] has a NaN or an infinity.

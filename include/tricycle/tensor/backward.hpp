@@ -64,6 +64,7 @@ template <Element T>
 void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const requires Floating<T> {
   check(node_ != nullptr, "backward: nothing was recorded for this tensor of shape ", shape_);
   check(grad.shape() == shape_, "backward: a gradient of shape ", grad.shape(), " for a tensor of shape ", shape_);
+  check(grad.device() == device(), "backward: a gradient on ", grad.device(), " for a tensor on ", device());
   if (options.clip) check(*options.clip >= 0, "backward: gradients cannot be clipped to ", *options.clip);
   NoGrad guard;
   node_->begin_walk();

@@ -52,15 +52,6 @@ struct Graph {
   }
 };
 
-/// f(out) as text, whatever the user's locale.
-template <class F>
-std::string written(F f) {
-  std::ostringstream out;
-  out.imbue(std::locale::classic());
-  f(out);
-  return out.str();
-}
-
 template <Floating T>
 Graph graph_of(const char* op, const Tensor<T>& result) {
   check(result.node() != nullptr, op, ": nothing was recorded for this tensor of shape ", result.shape());
@@ -75,7 +66,7 @@ Graph graph_of(const char* op, const Tensor<T>& result) {
 template <Floating T>
 std::string explain(const Tensor<T>& result) {
   const auto graph = detail::graph_of("explain", result);
-  return detail::written([&](std::ostream& out) {
+  return written([&](std::ostream& out) {
     std::size_t leaves = 0, results = 0;
     for (std::size_t i = 0; i < graph.entries.size(); ++i) {
       const auto& [node, held] = graph.entries[i];
@@ -103,7 +94,7 @@ std::string to_graphviz(const Tensor<T>& result) {
     for (char c : text) (safe += c == '"' || c == '\\' ? "\\" : "") += c;
     return safe;
   };
-  return detail::written([&](std::ostream& out) {
+  return written([&](std::ostream& out) {
     out << "digraph {\n";
     for (std::size_t i = 0; i < graph.entries.size(); ++i) {
       const auto& [node, held] = graph.entries[i];

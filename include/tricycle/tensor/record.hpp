@@ -32,7 +32,12 @@ struct Clip {
 };
 
 template <Element T>
-Anomaly find_anomaly(const Tensor<T>& x) { return find_anomaly(x.detach().from_gpu().span()); }
+Anomaly find_anomaly(const Tensor<T>& x) {
+  if (x.device().is_cpu()) return find_anomaly(x.span());
+  Tensor<T> here(x.shape());
+  here.assign(x);                                        // not from_gpu(), which is an op and would be looked at
+  return find_anomaly(here.span());
+}
 
 /// What anomaly mode wants to know of operands.
 template <Element T>
@@ -272,7 +277,6 @@ std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<
   all->args = {nodes.begin(), nodes.end()};
   all->back = [grads, back = std::move(back)](const Tensor<T>&, Sinks sinks) {
     [&]<std::size_t... i>(std::index_sequence<i...>) { back(*grads, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
-    std::fill(grads->begin(), grads->end(), std::nullopt);
   };
   for (std::size_t i = 0; i < results.size(); ++i) {
     auto node = detail::make_node<T>(name, results[i].shape(), device);

@@ -79,7 +79,7 @@ class BytePairTrainer {
     if (by > 0) places.at.push_back(at);
   }
 
-  void replace(const Pair& pair, const std::vector<std::uint32_t>& places, int made) {
+  void replace(const Pair& pair, std::vector<std::uint32_t> places, int made) {
     fresh_.clear();
     for (std::uint32_t at : places) {
       Token& token = tokens_[at];
@@ -107,10 +107,12 @@ class BytePairTrainer {
 /// found, then the special tokens.
 class BPETokeniser {
  public:
+  static constexpr std::string_view kind = "bpe";
+
   /// Merges the most frequent pair of neighbours, of several the smallest, until there are vocab_size tokens or no pair
   /// stands twice. Error: the vocabulary has no room for the bytes and the special tokens.
   static BPETokeniser train(std::string_view text, int vocab_size, const std::vector<std::string>& special_tokens = {}) {
-    try {
+    return about("tokeniser", [&] {
       SpecialTokens special;
       for (const std::string& token : special_tokens) special.add(token, 0);
       int n_special = static_cast<int>(special_tokens.size()), n_merges = vocab_size > 0 ? vocab_size - 256 - n_special : -1;
@@ -121,9 +123,7 @@ class BPETokeniser {
       trainer.run([&](int left, int right) { return n_merges-- > 0 ? tokeniser.merge(left, right) : -1; });
       for (const std::string& token : special_tokens) tokeniser.add_special(token);
       return tokeniser;
-    } catch (const Error& error) {
-      fail("tokeniser: ", error.what());
-    }
+    });
   }
 
   int vocab_size() const { return pairs_.vocab_size(); }
@@ -144,15 +144,14 @@ class BPETokeniser {
     Json::Array merges, special;
     for (auto [left, right, made] : pairs_.merges()) merges.push_back(Json::Array{left, right});
     for (int id = 256 + static_cast<int>(merges.size()); id < vocab_size(); ++id) special.push_back(pairs_.text(id));
-    return Json::object({{"tokeniser", "bpe"}, {"merges", merges}, {"special_tokens", special}});
+    return Json::object({{"tokeniser", std::string(kind)}, {"merges", merges}, {"special_tokens", special}});
   }
 
   /// What save wrote. Error: it is malformed, another kind of tokeniser's, or merges what is not there yet.
   static BPETokeniser load(const std::string& path) { return load_tokeniser<BPETokeniser>(path); }
   static BPETokeniser from_json(const Json& json) {
     json.allow_only({"tokeniser", "merges", "special_tokens"});
-    const auto& kind = json.get<std::string>("tokeniser");
-    check(kind == "bpe", "this is a \"", kind, "\" tokeniser, not a \"bpe\" one");
+    detail::check_kind(json, kind);
     BPETokeniser tokeniser;
     for (const Json& item : json.get<Json::Array>("merges")) {
       int n = tokeniser.vocab_size();

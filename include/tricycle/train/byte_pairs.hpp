@@ -9,6 +9,7 @@
 #include <vector>
 #include "tricycle/core/error.hpp"
 #include "tricycle/train/pair_map.hpp"
+#include "tricycle/train/tokeniser_file.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -56,14 +57,7 @@ class BytePairs {
   }
 
   /// The bytes that these ids stand for. Error: an id outside [0, vocab_size()).
-  std::string decode(std::span<const int> ids) const {
-    std::string text;
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      check(ids[i] >= 0 && ids[i] < vocab_size(), "tokeniser: id ", ids[i], " at position ", i, " is not in [0, ", vocab_size(), ")");
-      text += texts_[static_cast<std::size_t>(ids[i])];
-    }
-    return text;
-  }
+  std::string decode(std::span<const int> ids) const { return detail::texts_of(ids, texts_); }
 
  private:
   static constexpr std::size_t most_bytes = std::size_t{1} << 26, short_run = 32;

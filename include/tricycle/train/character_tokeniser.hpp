@@ -15,6 +15,8 @@ inline namespace TRICYCLE_ABI {
 /// decode(encode(text)) == text for every text made of these characters, whatever its bytes.
 class CharacterTokeniser {
  public:
+  static constexpr std::string_view kind = "character";
+
   /// The characters of `text`: code points in ascending order, then stray bytes. Error: an empty text.
   static CharacterTokeniser train(std::string_view text) {
     std::vector<bool> seen(n_symbols);
@@ -49,15 +51,7 @@ class CharacterTokeniser {
   }
 
   /// The characters that these ids stand for. Error: an id outside [0, vocab_size()).
-  std::string decode(std::span<const int> ids) const {
-    std::string text;
-    text.reserve(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      check(ids[i] >= 0 && ids[i] < vocab_size(), "tokeniser: id ", ids[i], " at position ", i, " is not in [0, ", vocab_size(), ")");
-      text += text_of_[static_cast<std::size_t>(ids[i])];
-    }
-    return text;
-  }
+  std::string decode(std::span<const int> ids) const { return detail::texts_of(ids, text_of_); }
 
   /// {"tokeniser": "character", "alphabet": "\n !$&…", "stray_bytes": [255]}, in the order of the ids.
   void save(const std::string& path) const { save_tokeniser(path, *this); }
@@ -68,15 +62,14 @@ class CharacterTokeniser {
       if (utf8::read(text, 0).bytes) alphabet += text;
       else stray_bytes.push_back(static_cast<unsigned char>(text[0]));
     }
-    return Json::object({{"tokeniser", "character"}, {"alphabet", alphabet}, {"stray_bytes", stray_bytes}});
+    return Json::object({{"tokeniser", std::string(kind)}, {"alphabet", alphabet}, {"stray_bytes", stray_bytes}});
   }
 
   /// What save wrote. Error: it is malformed, another kind of tokeniser's, or its characters are not in order.
   static CharacterTokeniser load(const std::string& path) { return load_tokeniser<CharacterTokeniser>(path); }
   static CharacterTokeniser from_json(const Json& json) {
     json.allow_only({"tokeniser", "alphabet", "stray_bytes"});
-    const auto& kind = json.get<std::string>("tokeniser");
-    check(kind == "character", "this is a \"", kind, "\" tokeniser, not a \"character\" one");
+    detail::check_kind(json, kind);
     CharacterTokeniser tokeniser;
     const auto& alphabet = json.get<std::string>("alphabet");
     for (std::size_t at = 0, least = 0; at < alphabet.size();) {
@@ -114,17 +107,17 @@ class CharacterTokeniser {
 
   /// the character "é" (U+00E9), or its number alone where it has no shape of its own.
   static std::string describe(Symbol symbol, std::string_view text) {
-    std::ostringstream out;
-    out << std::hex << std::uppercase;
-    if (is_stray(symbol.number)) {
-      out << "the stray byte 0x" << symbol.number - 0xdc00;
-    } else {
-      bool printable = symbol.number > 0x20 && (symbol.number < 0x7f || symbol.number > 0xa0);
-      out << "the character ";
-      if (printable) out << '"' << text << "\" (";
-      out << "U+" << std::setfill('0') << std::setw(4) << symbol.number << (printable ? ")" : "");
-    }
-    return out.str();
+    return written([&](std::ostream& out) {
+      out << std::hex << std::uppercase;
+      if (is_stray(symbol.number)) {
+        out << "the stray byte 0x" << symbol.number - 0xdc00;
+      } else {
+        bool printable = symbol.number > 0x20 && (symbol.number < 0x7f || symbol.number > 0xa0);
+        out << "the character ";
+        if (printable) out << '"' << text << "\" (";
+        out << "U+" << std::setfill('0') << std::setw(4) << symbol.number << (printable ? ")" : "");
+      }
+    });
   }
 
   void add(std::size_t number) {

@@ -58,27 +58,28 @@ void sums_of_squares(Device device, const std::vector<Tensor<M>>& tensors, doubl
   kernel::rows_of(device, std::move(then));
 }
 
-/// clip_gradients() of a loss that was multiplied by *scale, or, where that is null, by nothing.
+/// clip_gradients() of a loss that was multiplied by the first number of `scale`, or, where that is null, by nothing.
 template <class Model>
-Tensor<double> clip(Model& model, double most, const double* scale) {
+Tensor<double> clip(Model& model, double most, const Tensor<double>* scale) {
+  NamedParameters parameters;
+  model.each_parameter([&](const std::string& name, Parameter& parameter) { parameters.push_back({name, &parameter}); });
+  const Device device = common_device("clip_gradients", parameters);
+  check(!scale || scale->device() == device, "loss scale: it is on ", scale ? scale->device() : device, ", but the model is on ", device);
   std::vector<Tensor<float>> floats;
   std::vector<Tensor<double>> doubles;
-  Device device = Device::cpu;
-  model.each_parameter([&](auto&, const Parameter& parameter) {
-    if (!parameter.has_grad()) return;
-    parameter.visit([&]<class M>(const Tensor<M>& x) {
-      device = x.device();
-      auto grad = x.grad();
-      if constexpr (std::same_as<M, float>) floats.push_back(grad);
-      else doubles.push_back(grad);
+  for (auto& [name, parameter] : parameters) {
+    if (!parameter->has_grad()) continue;
+    parameter->visit([&]<class M>(Tensor<M>& x) {
+      if constexpr (std::same_as<M, float>) floats.push_back(x.grad());
+      else doubles.push_back(x.grad());
     });
-  });
+  }
   const Index n = static_cast<Index>(floats.size() + doubles.size());
   Tensor<double> squares(Shape{n}, device), norm_and_factor(Shape{2}, device);
   if (!floats.empty()) sums_of_squares(device, floats, squares.mutable_data());
   if (!doubles.empty()) sums_of_squares(device, doubles, squares.mutable_data() + floats.size());
   double* results = norm_and_factor.mutable_data();
-  kernel::each(device, 1, ClipScale{squares.data(), n, most, scale, results, {"clip_gradients", device}});
+  kernel::each(device, 1, ClipScale{squares.data(), n, most, scale ? scale->data() : nullptr, results, {"clip_gradients", device}});
   auto multiply = [&]<class M>(std::vector<Tensor<M>>& grads) {
     std::vector<kernel::Share<ScaleGradient<M>>> all;
     for (auto& grad : grads) all.push_back({1, grad.size(), {results + 1, {grad.mutable_data()}}});

@@ -19,7 +19,7 @@ struct TrainingConfig {
   double learning_rate = 1e-3, least_learning_rate = 1e-4;
   double beta_1 = 0.9, beta_2 = 0.99, weight_decay = 0.1, clip = 1;
   Index seed = 1337;
-  std::string precision = "float";                       // or bf16
+  std::string precision = "float";                       // or bf16, or half
 };
 
 inline TrainingConfig nanogpt_cpu_config() { return {}; }
@@ -48,7 +48,7 @@ inline TrainingConfig shakespeare_config() {
   return c;
 }
 
-/// How many parameters such a GPT has. It is built for that, but no number is written into its weights.
+/// How many parameters such a GPT has. It is built for that, but no weight is drawn.
 inline Index parameter_count(const GPTConfig& config) {
   auto nothing = [](const Shape& shape) { return Tensor<float>(shape); };
   return GPT<float>(config, nothing, nothing).parameter_count();
@@ -67,10 +67,15 @@ inline Index optimal_n_tokens(Index n_parameters) {
   return static_cast<Index>(std::exp((a + b * std::log(6 * static_cast<double>(n_parameters))) / (1 - b)));
 }
 
-/// How many steps that is.
-inline Index optimal_n_steps(const TrainingConfig& c) {
-  return (std::max)(Index{1}, optimal_n_tokens(parameter_count(c.model)) / (c.batch * c.accumulate * c.model.context_window));
+/// How many tokens a step learns from. Throws for none, and for more than can be counted.
+inline Index tokens_per_step(const TrainingConfig& c) {
+  const Index n = Shape{c.batch, c.accumulate, c.model.context_window}.size();
+  check(n > 0, "config: a step of ", c.accumulate, " batches of ", c.batch, " windows of ", c.model.context_window, " tokens");
+  return n;
 }
+
+/// How many steps that is.
+inline Index optimal_n_steps(const TrainingConfig& c) { return (std::max)(Index{1}, optimal_n_tokens(parameter_count(c.model)) / tokens_per_step(c)); }
 
 /// The Python original's language model: 49 million parameters, for the 100,276 tokens of cl100k, and as many steps as are best.
 inline TrainingConfig smol_gpt_config() {

@@ -13,6 +13,16 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
+namespace detail {
+
+/// How many of n the first `fraction` of them are, rounded down.
+inline Index part_of(Index n, double fraction) {
+  check(fraction >= 0 && fraction <= 1, "split: a fraction of ", fraction, " is not between 0 and 1");
+  return static_cast<Index>(static_cast<double>(n) * fraction);
+}
+
+}  // namespace detail
+
 /// What all datasets can: give batches, in some order, from some position on. A dataset has a type Batch, whose `inputs` have
 /// the batch as their first axis, and knows how to make one of `rows` rows, empty_batch(rows), and to fill one row of it with an
 /// example, copy_example(example, row, batch).
@@ -46,7 +56,7 @@ class BatchReader {
   /// How many examples make an epoch.
   Index size() const { return order_.size(); }
   /// The number of this epoch, from 0.
-  Index epoch() const { return position_ / size(); }
+  Index epoch() const { return order_.epoch(position_); }
   Index batch_size() const { return batch_; }
 
   /// How many examples have been given so far. Seeking there, with the same examples and seed, continues exactly.
@@ -117,8 +127,7 @@ class Dataset : public BatchReader<Dataset<X, Y>> {
 
   /// The first `fraction` of the examples, rounded down, and the rest. Throws when one of them has none.
   std::pair<Dataset, Dataset> split(double fraction) const {
-    check(fraction >= 0 && fraction <= 1, "split: a fraction of ", fraction, " is not between 0 and 1");
-    const Index n = this->size(), first = static_cast<Index>(static_cast<double>(n) * fraction);
+    const Index n = this->size(), first = detail::part_of(n, fraction);
     auto part = [](auto& x, Index from, Index to) { return x.view(x.shape().with(0, to - from), from * inner(x).size()); };
     auto rows = [&](Index from, Index to) { return Dataset(part(all_.inputs, from, to), part(all_.outputs, from, to)); };
     return {rows(0, first), rows(first, n)};
@@ -244,8 +253,7 @@ struct SplitTokens {
 
 /// The first `fraction` of the tokens, rounded down, and the rest.
 inline SplitTokens split(const std::vector<int>& tokens, double fraction) {
-  check(fraction >= 0 && fraction <= 1, "split: a fraction of ", fraction, " is not between 0 and 1");
-  auto middle = tokens.begin() + static_cast<Index>(static_cast<double>(tokens.size()) * fraction);
+  auto middle = tokens.begin() + detail::part_of(static_cast<Index>(tokens.size()), fraction);
   return {{tokens.begin(), middle}, {middle, tokens.end()}};
 }
 

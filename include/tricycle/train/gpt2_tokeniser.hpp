@@ -13,10 +13,13 @@ inline namespace TRICYCLE_ABI {
 /// Byte pairs within words, with the ids of any vocabulary in GPT-2's format: those that Hugging Face's `tokenizers` gives.
 class GPT2Tokeniser {
  public:
+  static constexpr std::string_view kind = "gpt2";
+
   /// From `tokenizer.json`, which save writes too. Error: it is malformed, or asks for what GPT-2 does not do.
   static GPT2Tokeniser load(const std::string& path) { return load_tokeniser<GPT2Tokeniser>(path); }
 
-  /// From `vocab.json` and `merges.txt`. Tokens that are no bytes and that no merge makes are special: <|endoftext|>.
+  /// From `vocab.json` and `merges.txt`. Tokens that no merge makes, and that are
+  /// written as they are, are special: <|endoftext|>.
   /// Error: a file is malformed, or they do not fit each other.
   static GPT2Tokeniser load(const std::string& vocab, const std::string& merges) {
     auto tokeniser = use_tokeniser_file(vocab, [](std::string_view file) { return GPT2Tokeniser(Json::parse(file)); });
@@ -132,12 +135,10 @@ class GPT2Tokeniser {
 
   /// A line for each merge; the first may say "#version: 0.2".
   void read_merges(std::string_view file) {
-    for (std::size_t at = 0, end; at < file.size(); at = end + 1) {
-      end = (std::min)(file.find('\n', at), file.size());
-      std::string_view line = file.substr(at, end - at);
+    each_line(file, [&](std::string_view line, std::size_t at) {
       if (line.ends_with('\r')) line.remove_suffix(1);
       if (at > 0 || !line.starts_with("#version")) add_merge(line, "the line at byte ", at);
-    }
+    });
   }
 
   /// The same as Hugging Face writes it: "Ġ t" or, newer, ["Ġ", "t"].

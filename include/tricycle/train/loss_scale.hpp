@@ -27,7 +27,7 @@ struct AdjustScale {
     state->good_steps = state->overflow != 0 ? 0 : state->good_steps + 1;
     if (state->overflow != 0) {
       state->skipped += 1;
-      if (state->scale > 1) state->scale /= 2;
+      if (state->scale > 1) state->scale = state->scale > 2 ? state->scale / 2 : 1;
       else alarm.not_finite();
     } else if (state->good_steps >= grow_after) {
       state->scale *= 2;
@@ -71,7 +71,7 @@ class LossScale {
   /// Divide a model's gradients by the scale, clip them by their common norm, which is returned,   () , and adjust the scale.
   template <class Model>
   Tensor<double> clip_gradients(Model& model, double most = std::numeric_limits<double>::infinity()) {
-    auto norm = detail::clip(model, most, &state()->scale);
+    auto norm = detail::clip(model, most, &state_);
     const bool was_least = state_.device().is_cpu() && state()->scale <= 1;
     kernel::each(state_.device(), 1, detail::AdjustScale{norm.data(), static_cast<double>(options_.grow_after), state(), {"loss scale", state_.device()}});
     check(!was_least || state()->overflow == 0, "loss scale: gradients are not finite, although the scale is down to 1");

@@ -80,13 +80,12 @@ struct Update {
 
   /// `n`: the tensors that are remembered of each. In a captured step the learning rate is read anew at each run.
   Update(const NamedParameters& parameters, Memory& memory, std::size_t n, const double& learning_rate, const double* overflow, double beta_1 = 0, double beta_2 = 0)
-      : device(parameters.front().second->device()),
+      : device(common_device("optimiser", parameters)),
         move{{{"optimiser", device}, overflow}, kernel::feed(device, [&learning_rate] { return learning_rate; })},
         rises(Shape{static_cast<Index>(parameters.size()), 2}, device) {
     std::vector<kernel::Share<CountMove>> counts;
     double* rise = rises.mutable_data();
     for (auto& [name, parameter] : parameters) {
-      check(parameter->device() == device, "optimiser: \"", name, "\" is on ", parameter->device(), ", but others are on ", device);
       moments.push_back(parameter->visit([&, &name = name](auto& x) { return &remembered(memory, name, x, n); }));
       counts.push_back({1, 1, {move.gate, beta_1, beta_2, moments.back()->t.mutable_data(), rise}});
       rise += 2;

@@ -58,8 +58,8 @@ class EpochOrder {
  public:
   /// Of so many examples.
   explicit EpochOrder(Index size) : size_(size) { check(size > 0, "dataset: it is empty"); }
-  void shuffle(std::uint64_t seed) { seed_ = seed, draws_ = false; }
-  /// Each example is drawn from all of them, so that there are no epochs.
+  void shuffle(std::uint64_t seed) { seed_ = seed; }
+  /// From now on each example is drawn from all of them, so that there is one epoch without end.
   void draw(std::uint64_t seed) { seed_ = seed, draws_ = true; }
 
   Index size() const { return size_; }
@@ -67,10 +67,11 @@ class EpochOrder {
   /// The example at a position, counted from the first of the first epoch.
   Index at(Index position) const {
     if (draws_) return static_cast<Index>(stir(stir(*seed_) ^ static_cast<std::uint64_t>(position)) % static_cast<std::uint64_t>(size_));
-    Index epoch = position / size_, i = position % size_;
-    return seed_ ? KeyedPermutation(size_, stir(stir(*seed_) ^ static_cast<std::uint64_t>(epoch)))(i) : i;
+    Index i = position % size_;
+    return seed_ ? KeyedPermutation(size_, stir(stir(*seed_) ^ static_cast<std::uint64_t>(epoch(position))))(i) : i;
   }
 
+  Index epoch(Index position) const { return draws_ ? 0 : position / size_; }
   /// The first position of the next epoch.
   Index epoch_end(Index position) const { return draws_ ? (std::numeric_limits<Index>::max)() : (position / size_ + 1) * size_; }
 

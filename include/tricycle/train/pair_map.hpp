@@ -12,7 +12,6 @@ inline namespace TRICYCLE_ABI {
 template <class Value>
 class PairMap {
  public:
-  std::size_t size() const { return size_; }
 
   /// The value of a pair, or null.
   const Value* find(int left, int right) const {

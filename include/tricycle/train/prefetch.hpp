@@ -4,6 +4,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include "tricycle/core/error.hpp"
 
@@ -45,10 +46,17 @@ class Prefetch {
 
   /// How many examples next() has given so far; what is read ahead does not count.
   Index position() const { return position_; }
+  /// Throws, and goes on where it is, when the dataset has no such position.
   void seek(Index position) {
     stop();
-    data_.seek(position);
-    position_ = position;
+    try {
+      data_.seek(position);
+      position_ = position;
+    } catch (...) {
+      data_.seek(position_);
+      start();
+      throw;
+    }
     start();
   }
 
@@ -57,7 +65,11 @@ class Prefetch {
     ready_.clear(), to_read_.clear();
     is_stopped_ = false, problem_ = nullptr;
     while (to_read_.size() < ahead_) to_read_.push_back(data_.empty_batch(data_.batch_size()));
-    thread_ = std::thread([this] { read(); });
+    try {
+      thread_ = std::thread([this] { read(); });
+    } catch (const std::system_error& error) {
+      fail("prefetch: no thread could be started: ", error.what());
+    }
   }
   void stop() {
     {

@@ -21,8 +21,7 @@ class Tokeniser {
 
   /// "character", "bpe" or "gpt2".
   std::string_view kind() const {
-    constexpr std::string_view kinds[] = {"character", "bpe", "gpt2"};
-    return kinds[any_.index()];
+    return std::visit([](const auto& t) { return t.kind; }, any_);
   }
 
   int vocab_size() const {
@@ -44,8 +43,8 @@ class Tokeniser {
   static Tokeniser from_json(const Json& json) {
     if (!json.find("tokeniser")) return GPT2Tokeniser::from_json(json);
     const auto& kind = json.get<std::string>("tokeniser");
-    if (kind == "character") return CharacterTokeniser::from_json(json);
-    if (kind == "bpe") return BPETokeniser::from_json(json);
+    if (kind == CharacterTokeniser::kind) return CharacterTokeniser::from_json(json);
+    if (kind == BPETokeniser::kind) return BPETokeniser::from_json(json);
     fail("key \"tokeniser\": \"", kind, "\" is neither \"character\" nor \"bpe\"");
   }
 
