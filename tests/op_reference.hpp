@@ -131,6 +131,15 @@ inline Numbers part(const Numbers& x, int axis, Index from, Index to) {
   });
 }
 
+/// Places from, from + step, ... of an axis, `count` of them.
+inline Numbers every(const Numbers& x, int axis, Index from, Index count, Index step) {
+  return build(x.shape.with(axis, count), [&](Place p) {
+    Index& i = p[static_cast<std::size_t>(axis)];
+    i = from + i * step;
+    return x[p];
+  });
+}
+
 /// a, then b along an axis.
 inline Numbers joined(const Numbers& a, const Numbers& b, int axis) {
   const Index n = a.shape[axis];

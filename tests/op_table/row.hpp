@@ -3,6 +3,7 @@
 #include <cctype>
 #include <random>
 #include "../op_reference.hpp"
+#include "tricycle/op/choose.hpp"
 #include "tricycle/op/elementwise.hpp"
 
 namespace tc = tricycle;

@@ -220,25 +220,6 @@ template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, const Tensor<T>& b) { 
 template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, const Tensor<T>& b) { return a = a * b; }
 template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, const Tensor<T>& b) { return a = a / b; }
 
-// ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
-
-namespace detail {
-// Not std::less and its kin: those are the host's alone.
-struct Less { TRICYCLE_HD bool operator()(auto a, auto b) const { return a < b; } };
-struct Greater { TRICYCLE_HD bool operator()(auto a, auto b) const { return a > b; } };
-struct LessEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a <= b; } };
-struct GreaterEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a >= b; } };
-struct Equal { TRICYCLE_HD bool operator()(auto a, auto b) const { return a == b; } };
-struct NotEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a != b; } };
-}  // namespace detail
-
-template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", detail::Less{}, a, b); }
-template <Element T> Tensor<bool> operator>(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">", detail::Greater{}, a, b); }
-template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<=", detail::LessEqual{}, a, b); }
-template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", detail::GreaterEqual{}, a, b); }
-template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", detail::Equal{}, a, b); }
-template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", detail::NotEqual{}, a, b); }
-
 // ---------------------------------------------------------------- between element types
 
 /// x, held as To. Its gradient comes back held as From: a float master keeps float gradients.

@@ -65,6 +65,10 @@ template <Element T = float, Element From>
 Tensor<T> to_tensor(const std::vector<From>& numbers, const Shape& shape, LeafOptions options = {}) {
   return to_tensor<T>(std::span<const From>(numbers), shape, options);
 }
+template <Element T = float>
+Tensor<T> to_tensor(const std::vector<bool>& numbers, const Shape& shape, LeafOptions options = {}) {            // which are bits, and no span
+  return to_tensor<T>(std::vector<std::uint8_t>(numbers.begin(), numbers.end()), shape, options);
+}
 
 template <Element T = float>
 Tensor<T> full(const Shape& shape, double number, LeafOptions options = {}) { return detail::leaf(detail::filled(shape, convert<T>(number), options.device), options); }

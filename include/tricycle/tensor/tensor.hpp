@@ -132,11 +132,20 @@ class Tensor {
   void backward(BackwardOptions options = {}) const requires Floating<T>;
   void backward(const Tensor& grad, BackwardOptions options = {}) const requires Floating<T>;
 
-  // ------------------------------------------------------------ the same storage, seen otherwise (op/layout.hpp)
+  // ------------------------------------------------------------ seen otherwise (op/layout.hpp), and parts (op/slice.hpp)
 
-  /// The same numbers with another shape of the same size; one extent may be -1 and is worked out.
+  /// The same numbers with another shape of the same size; one extent may be -1 and is worked out. Shares the storage.
   Tensor reshape(std::initializer_list<Index> extents) const;
   Tensor reshape(const Shape& to) const;
+
+  /// Places from, from + step, ... up to but without `to` of an axis: all that follow, or go before if step < 0, when `to` is not
+  /// given. Places and axis count from the end if negative. Neighbours on the first axis share the storage. Throws for places
+  /// that the axis does not have.   (..., n, ...) -> (..., ceil((to - from) / step), ...)
+  Tensor slice(int axis, Index from, std::optional<Index> to = {}, Index step = 1) const;
+
+  /// Place i of the first axis, which counts from the end if negative: x[i][j] is an element. Shares the storage. Throws when
+  /// it is out of range.   (n, ...) -> (...)
+  Tensor operator[](Index i) const;
 
   /// The same numbers under another shape from element `offset` on, without a history. For ops.
   Tensor view(Shape shape, Index offset = 0) const {
