@@ -17,6 +17,10 @@ Rows<T> binary_rows() {
       row("a /= b", pairs, off_0, [](auto a, auto& b) { return a /= b; }, reference::each([](Real a, Real b) { return a / b; })),
       row("a *= b", pairs, numbers, [](auto a, auto& b) { return a *= b; }, reference::each([](Real a, Real b) { return a * b; })),
 
+      row("pow: of two tensors", few_pairs, positive, [](auto& a, auto& b) { return tc::pow(a, b); }, reference::each([](Real a, Real b) { return std::pow(a, b); })),
+      row("max: of two tensors", few_pairs, numbers, [](auto& a, auto& b) { return tc::max(a, b); }, reference::each([](Real a, Real b) { return std::max(a, b); })),
+      row("min: of two tensors", few_pairs, numbers, [](auto& a, auto& b) { return tc::min(a, b); }, reference::each([](Real a, Real b) { return std::min(a, b); })),
+
       // ------------------------------------------------ comparisons
       row("a < b", pairs, steps, [](auto& a, auto& b) { return a < b; }, reference::each([](Real a, Real b) { return a < b; })),
       row("a > b", pairs, steps, [](auto& a, auto& b) { return a > b; }, reference::each([](Real a, Real b) { return a > b; })),

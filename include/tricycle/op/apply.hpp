@@ -19,6 +19,22 @@ inline std::string with_number(const char* text, double number) {
   return text + std::string(digits, end);
 }
 
+/// A plain number beside a tensor.
+template <class N> concept PlainNumber = std::is_arithmetic_v<N>;
+
+/// Operands that one op cannot take together: of different types, or of one that has no arithmetic.
+template <class A, class B> concept MustCast = !(std::same_as<A, B> && Floating<A>);
+template <class B, class A>
+Tensor<A> must_cast(const Tensor<A>& a) {
+  static_assert(!MustCast<A, B>, "an op takes floating numbers of one type: cast an operand, as in x + cast<float>(y)");
+  return a;
+}
+template <class B, class A>
+Tensor<bool> must_cast_to_compare(const Tensor<A>& a) {
+  static_assert(std::same_as<A, B>, "numbers of different types are not compared: cast an operand, as in x < cast<float>(y)");
+  return Tensor<bool>(a.shape());
+}
+
 template <class Op>
 auto name_of(const Op& op) {
   if constexpr (requires { op.name(); }) return op.name();

@@ -1,4 +1,4 @@
-// Choosing between numbers: comparisons, where, and the larger or the smaller of two.
+// Choosing between numbers: comparisons, and where.
 #pragma once
 #include "tricycle/core/math.hpp"
 #include "tricycle/op/apply.hpp"
@@ -24,6 +24,13 @@ template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>
 template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", detail::GreaterEqual{}, a, b); }
 template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", detail::Equal{}, a, b); }
 template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", detail::NotEqual{}, a, b); }
+
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator<(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator>(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator<=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator>=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator==(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator!=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
 
 // ---------------------------------------------------------------- of bools
 

@@ -43,8 +43,10 @@ class Tensor {
 
   const T* data() const { return storage_->data() + offset_; }
 
-  /// The numbers, to be written in place. A gradient that still needs the old ones throws when its turn comes.
+  /// The numbers, to be written in place. A gradient that still needs the old ones throws when its turn comes. Throws for a view
+  /// of memory that is only to be read.
   T* mutable_data() {
+    check(!storage_->read_only(), "mutable_data: a tensor of shape ", shape_, " is a view of memory that is only to be read: write to a clone()");
     ++storage_->version;
     return storage_->data() + offset_;
   }
@@ -105,6 +107,10 @@ class Tensor {
   /// The same numbers without the history.
   Tensor detach() const { return Tensor(shape_, storage_, offset_); }
 
+  /// Is every number as good as b's: |a - b| <= atol + rtol |b|, infinities equal, and NaN equal to NaN only if asked? The
+  /// shapes must be the same; the devices need not.
+  bool close_to(const Tensor& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) const;
+
   /// A copy of the numbers, without the history.
   Tensor clone() const {
     Tensor t(shape_, device());
@@ -156,6 +162,9 @@ class Tensor {
 
   /// For record() alone: give the tensor its history.
   void remember(std::shared_ptr<Node<T>> node) { node_ = std::move(node); }
+
+  /// For view_of() alone: numbers that are somewhere already.
+  Tensor(const Shape& shape, std::shared_ptr<Storage<T>> storage) : Tensor(shape, std::move(storage), 0) {}
 
  private:
   Tensor(const Shape& shape, std::shared_ptr<Storage<T>> storage, Index offset) : shape_(shape), storage_(std::move(storage)), offset_(offset) {}
