@@ -1,11 +1,11 @@
 // Tensors of every element type: made, read, seen in parts, put together, and looked up.
-#include <map>
-#include <numeric>
+#include <functional>
+#include <Eigen/Core>
 #include "catch.hpp"
 #include "refusal.hpp"
+#include "tricycle/op/choose.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
-#include "tricycle/op/choose.hpp"
 #include "tricycle/op/lookup.hpp"
 #include "tricycle/op/slice.hpp"
 #include "tricycle/tensor/create.hpp"
@@ -18,9 +18,13 @@ namespace tc = tricycle;
 
 namespace {
 
-/// 0, 1, ... of this shape.
+/// 0, 1, ... of this shape, a leaf.
 template <class T = float>
-Tensor<T> counted(const Shape& shape) { return tc::arange<T>(0, static_cast<double>(shape.size())).reshape(shape); }
+Tensor<T> counted(const Shape& shape) {
+  auto x = tc::arange<T>(0, static_cast<double>(shape.size())).detach().reshape(shape);
+  if constexpr (tc::Floating<T>) x.require_grad();
+  return x;
+}
 
 template <class T>
 std::vector<T> listed(std::initializer_list<int> numbers) {
@@ -147,6 +151,98 @@ TEST_CASE("what is masked has no say, not even NaN", "[tensor]") {
   CHECK(safe.to_vector() == std::vector<float>{0, -9});
   safe.backward();
   CHECK(x.grad().to_vector() == std::vector<float>{1, 0});
+}
+
+TEST_CASE("numbers are made", "[tensor]") {
+  CHECK(tc::arange(0, 1, 0.25).to_vector() == std::vector<float>{0, 0.25, 0.5, 0.75});
+  CHECK(tc::arange<int>(5, -1, -2).to_vector() == std::vector<int>{5, 3, 1});
+  CHECK(tc::arange(3, 3).shape() == Shape{0});
+  CHECK(tc::full<std::int8_t>({2}, -7).to_vector() == std::vector<std::int8_t>{-7, -7});
+  CHECK(tc::full<bool>({2}, 0.5).to_vector() == std::vector<bool>{true, true});
+  tc::seed(7);
+  const auto drawn = tc::normal<double>({20'000}, 5, 2).to_vector();
+  const double mean = std::accumulate(drawn.begin(), drawn.end(), 0.0) / 2e4;
+  const double variance = std::accumulate(drawn.begin(), drawn.end(), 0.0, [=](double sum, double x) { return sum + (x - mean) * (x - mean); }) / 2e4;
+  CHECK(mean == Approx(5).margin(0.06));
+  CHECK(std::sqrt(variance) == Approx(2).epsilon(0.03));
+  CHECK(refusal([] { tc::arange(0, 1, 0); }).find("arange") == 0);
+}
+
+TEST_CASE("a view sees the caller's numbers, and no copy", "[tensor]") {
+  std::vector<float> numbers(7, 1.f);
+  auto x = tc::view_of(std::span(numbers).subspan(1), {2, 3});
+  CHECK(x.data() == numbers.data() + 1);
+  numbers[3] = 5;
+  CHECK(x.at(0, 2) == 5);
+  (x * x).backward();
+  CHECK(x.grad().to_vector() == std::vector<float>{2, 2, 10, 2, 2, 2});
+  x.mutable_data()[5] = 9;
+  CHECK(numbers[6] == 9);
+  CHECK_FALSE(tc::view_of(numbers, {7}, {.requires_grad = false}).requires_grad());
+
+  const std::vector<int> ids{3, 1};
+  auto read_only = tc::view_of(ids, {2});
+  CHECK(tc::take(tc::arange(0, 4), read_only).to_vector() == std::vector<float>{3, 1});
+  CHECK(refusal([&] { read_only.mutable_data(); }).find("only to be read") != std::string::npos);
+  CHECK(refusal([&] { read_only.slice(0, 1).mutable_data(); }).find("only to be read") != std::string::npos);
+  CHECK(read_only.clone().mutable_data()[0] == 3);
+  CHECK(refusal([&] { tc::view_of(ids, {3}); }).find("2 numbers for shape (3,)") != std::string::npos);
+
+  auto owner = std::make_shared<std::vector<double>>(4, 2.0);
+  std::weak_ptr<std::vector<double>> watch = owner;
+  auto y = tc::view_of(std::span<double>(*owner), {4}, {}, owner);
+  owner.reset();
+  auto z = y * y;                                        // which saves y
+  y = z.detach();
+  CHECK_FALSE(watch.expired());
+  z.backward();
+  z = z.detach();
+  CHECK(watch.expired());
+}
+
+TEST_CASE("views of Eigen's matrices", "[tensor]") {
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> rows(2, 3);
+  rows << 1, 2, 3, 4, 5, 6;
+  Eigen::MatrixXd columns(2, 3);
+  columns << 1, 2, 3, 4, 5, 6;
+  auto x = tc::view_of(rows);
+  CHECK(x.shape() == Shape{2, 3});
+  CHECK(x.data() == rows.data());
+  CHECK(x.to_vector() == std::vector<float>{1, 2, 3, 4, 5, 6});
+  auto y = tc::view_of(columns.transpose());
+  CHECK(y.data() == columns.data());
+  CHECK(y.shape() == Shape{3, 2});
+  CHECK(y.to_vector() == std::vector<double>{1, 4, 2, 5, 3, 6});
+  Eigen::Map<const Eigen::Matrix<float, 3, 2, Eigen::RowMajor>> map(x.data());
+  auto z = tc::view_of(map);
+  CHECK(z.shape() == Shape{3, 2});
+  CHECK(refusal([&] { z.mutable_data(); }).find("only to be read") != std::string::npos);
+  Eigen::VectorXf v = Eigen::VectorXf::LinSpaced(4, 0, 3);
+  CHECK(tc::view_of(v).to_vector() == std::vector<float>{0, 1, 2, 3});
+  CHECK(tc::view_of(v.segment(1, 2)).to_vector() == std::vector<float>{1, 2});
+  CHECK(refusal([&] { tc::view_of(rows.leftCols(2)); }).find("do not follow one another") != std::string::npos);
+  CHECK(refusal([&] { tc::view_of(rows.col(1)); }).find("do not follow one another") != std::string::npos);
+  CHECK(tc::view_of(rows.topRows(1)).shape() == Shape{1, 3});
+}
+
+TEST_CASE("close_to forgives what it is told to", "[tensor]") {
+  const auto x = to_tensor({1.0f, 100.0f});
+  const float inf = std::numeric_limits<float>::infinity(), NaN = std::numeric_limits<float>::quiet_NaN();
+  CHECK(x.close_to(x * 1.00009));
+  CHECK_FALSE(x.close_to(x * 1.0003));
+  CHECK(x.close_to(x * 1.0003, 1e-3));
+  CHECK(to_tensor(1e-9f).close_to(to_tensor(0)));
+  CHECK_FALSE(to_tensor(1e-7f).close_to(to_tensor(0)));
+  CHECK(to_tensor(1e-7f).close_to(to_tensor(0), 0, 1e-6));
+  CHECK_FALSE(x.close_to(x.reshape({2, 1})));
+  CHECK(to_tensor(inf).close_to(to_tensor(inf)));
+  CHECK_FALSE(to_tensor(1e38f).close_to(to_tensor(inf)));
+  CHECK_FALSE(to_tensor(inf).close_to(to_tensor(-inf)));
+  CHECK_FALSE(to_tensor(NaN).close_to(to_tensor(NaN)));
+  CHECK(to_tensor(NaN).close_to(to_tensor(NaN), 1e-4, 1e-8, true));
+  CHECK(to_tensor<std::int64_t>(std::vector<std::int64_t>{(1LL << 62) + 1}, {1}).close_to(to_tensor<std::int64_t>(std::vector<std::int64_t>{(1LL << 62) + 1}, {1}), 0, 0));
+  CHECK_FALSE(to_tensor<int>({1, 2}).close_to(to_tensor<int>({1, 3})));
+  CHECK(to_tensor<bool>({true, false}).close_to(to_tensor<bool>({true, false})));
 }
 
 TEST_CASE("parts are refused in words", "[tensor]") {

@@ -27,7 +27,7 @@ class Storage {
 #endif
   }
   /// Numbers on the CPU that are there already, as long as `owner` is alive. What is only to be read is never written to.
-  Storage(T* numbers, std::shared_ptr<const void> owner, bool only_to_read) : data_(numbers), device_(Device::cpu), owner_(std::move(owner)), read_only_(only_to_read) {}
+  Storage(T* numbers, std::shared_ptr<const void> owner, bool only_to_read) : data_(numbers), device_(Device::cpu), read_only_(only_to_read), owner_(std::move(owner)) {}
   ~Storage() {
 #ifdef TRICYCLE_CUDA
     if (block_.at) gpu::release(std::move(block_));
@@ -46,8 +46,8 @@ class Storage {
  private:
   T* data_;
   Device device_;
-  std::shared_ptr<const void> owner_;
   bool read_only_ = false;
+  std::shared_ptr<const void> owner_;
 #ifdef TRICYCLE_CUDA
   gpu::Block block_;
 #endif

@@ -214,7 +214,8 @@ template <Floating T> Tensor<T> pow(double c, const Tensor<T>& x) { return Power
 
 /// By tanh, as GPT-2 has it; or as it was defined, by erf.
 struct GeLUOptions { bool exact = false; };
-template <Floating T> Tensor<T> gelu(const Tensor<T>& x, GeLUOptions options = {}) { return options.exact ? ExactGeLU{}(x) : GeLU{}(x); }
+template <Floating T> Tensor<T> gelu(const Tensor<T>& x, GeLUOptions options) { return options.exact ? ExactGeLU{}(x) : GeLU{}(x); }
+template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
 
 // (The number is a template argument, so that braces stand for the axes of a reduction: max(x, {}).)
 template <Floating T, detail::PlainNumber N> Tensor<T> max(const Tensor<T>& x, N c) { return AtLeast{static_cast<double>(c)}(x); }
