@@ -86,11 +86,13 @@ set_tests_properties(consumer_find_package consumer_find_package_cuda PROPERTIES
 # What nvcc can build in a few minutes. The preset `cuda` is all of it, and takes several times as long.
 register_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
 
-# ---------------------------------------------------------------- einsum strings that must not compile
+# ---------------------------------------------------------------- what must not compile: einsum strings, mixed element types
 
 set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
-register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
-  -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/einsum_refuses.cmake)
+foreach(what einsum cast)
+  register_build(ON ${what}_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
+    -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/${what}_refuses.cmake)
+endforeach()
 
 # ---------------------------------------------------------------- the same tests, built otherwise
 

@@ -3,11 +3,14 @@
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/op/attention.hpp"
+#include "tricycle/op/choose.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
 #include "tricycle/op/norm.hpp"
+#include "tricycle/op/reduce_rows.hpp"
+#include "tricycle/op/slice.hpp"
 #include "tricycle/tensor/create.hpp"
 
 namespace tc = tricycle;
@@ -62,6 +65,18 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::mean(a, {{1, 1}}); }, {"mean", "axis 1", "(2, 3)", "twice"}},
       {[&] { tc::max(empty, {{1}}); }, {"max", "(3, 0)"}},
       {[&] { tc::argmax(empty); }, {"argmax", "(3, 0)"}},
+      {[&] { tc::min(empty, {{-1}}); }, {"min", "smallest", "(3, 0)"}},
+      {[&] { tc::argmin(a, 2); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::argmax(a, {{0, 0}}); }, {"argmax", "axis 0", "(2, 3)", "twice"}},
+      {[&] { tc::prod(a, {{1, -1}}); }, {"prod", "(2, 3)", "twice"}},
+      {[&] { tc::var(a, {{5}}); }, {"axis 5", "(2, 3)"}},
+      {[&] { tc::logsumexp(a, {{-3}}); }, {"axis -3", "(2, 3)"}},
+      {[&] { tc::max(a, b); }, {"bmax", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { tc::pow(a, b); }, {"bpow", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { tc::ReduceMax("ij,jk->ik"); }, {"reduce \"ij,jk->ik\"", "more than one operand"}},
+      {[&] { tc::ReduceMax("ijk->ij")(a); }, {"reduce \"ijk->ij\"", "3 indices", "(2, 3)"}},
+      {[&] { tc::ReduceMin("ij...k->ij...")(a); }, {"reduce \"ij...k->ij...\"", "3 indices", "(2, 3)"}},
+      {[&] { tc::ReduceMin("ij->k"); }, {"ij->k", "index k"}},
       {[&] { tc::argmax(scalar); }, {"axis -1", "()"}},
 
       {[&] { tc::softmax(scalar); }, {"softmax", "()"}},

@@ -17,6 +17,31 @@ Rows<T> lookup_rows() {
       return reference::build(result, [&](const Place& p) { return weights[{ids.data()[reference::offset(shape, Place(p.begin(), p.end() - 1))], p.back()}]; });
     };
   };
+  auto taken = [](const Shape& shape, int axis) {
+    return [=](const Operands& in) {
+      const Shape from = in[0].shape;
+      const int at = from.axis(axis), rank = shape.rank();
+      const auto ids = some_ids<Index>(shape, from[at]);
+      return reference::build(from.slice(0, at).followed_by(shape).followed_by(from.slice(at + 1, from.rank())), [&](const Place& p) {
+        const auto first = p.begin() + at, last = first + rank;
+        Place place(p.begin(), first);
+        place.push_back(ids.data()[reference::offset(shape, Place(first, last))]);
+        place.insert(place.end(), last, p.end());
+        return in[0][place];
+      });
+    };
+  };
+  auto gathered = [](Index k, int axis) {
+    return [=](const Operands& in) {
+      const int at = in[0].shape.axis(axis);
+      const Shape shape = in[0].shape.with(at, k);
+      const auto ids = some_ids<Index>(shape, in[0].shape[at]);
+      return reference::build(shape, [&](Place p) {
+        p[static_cast<std::size_t>(at)] = ids.data()[reference::offset(shape, p)];
+        return in[0][p];
+      });
+    };
+  };
   auto mean_surprise = [](const Numbers& logits) {
     const Shape shape = logits.shape.slice(0, logits.shape.rank() - 1);
     const auto truth = some_ids<Index>(shape, logits.shape[-1]);
@@ -32,6 +57,14 @@ Rows<T> lookup_rows() {
   return {
       row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2]", small, classified(true), surprise_of_product("...i,oi->...o")),
       row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401]", small, classified(false), surprise_of_product("...i,io->...o")),
+      row("take", "[1] | [5] | [3 4] | [6 0] | [37 2 3] | [100 130]", numbers, [](auto& x) { return tc::take(x, some_ids<int>({2, 3}, x.shape()[0], x.device())); }, taken({2, 3}, 0)),
+      row("take: middle axis", "[1 1 1] | [2 3 4] | [0 3 4] | [2 3 0] | [2 37 17] | [3 60 41]", numbers, [](auto& x) { return tc::take(x, some_ids<unsigned char>({7}, x.shape()[1], x.device()), 1); }, taken({7}, 1)),
+      row("take: last axis, one id", "[1] | [4] | [3 37] | [2 3 5]", numbers, [](auto& x) { return tc::take(x, some_ids<Index>({}, x.shape()[-1], x.device()), -1); }, taken({}, -1)),
+      row("take: none", "[1 1] | [3 4]", numbers, [](auto& x) { return tc::take(x, Tensor<int>(Shape{0}, x.device())); }, taken({0}, 0)),
+      row("gather", "[1] | [5] | [3 37] | [0 4] | [2 3 17] | [30 401]", numbers,
+          [](auto& x) { return tc::gather(x, some_ids<int>(x.shape().with(-1, 3), x.shape()[-1], x.device())); }, gathered(3, -1)),
+      row("gather: middle axis", "[1 1 1] | [2 3 4] | [2 3 0] | [3 37 17] | [2 60 41]", numbers,
+          [](auto& x) { return tc::gather(x, some_ids<Index>(x.shape().with(1, 50), x.shape()[1], x.device()), 1); }, gathered(50, 1)),
       row("embed", "[1 1] | [3 4] | [6 0] | [5 37] | [100 130]", numbers, [](auto& w) { return tc::embed(some_ids<int>({2, 3}, w.shape()[0], w.device()), w); }, embedded({2, 3})),
       row("embed: many", "[300 130]", numbers, [](auto& w) { return tc::embed(some_ids<Index>({40, 25}, w.shape()[0], w.device()), w); }, embedded({40, 25})),
       row("embed: one id", "[1 1] | [3 4]", numbers, [](auto& w) { return tc::embed(some_ids<unsigned char>({}, w.shape()[0], w.device()), w); }, embedded({})),

@@ -4,6 +4,7 @@
 #include "tricycle/kernel/random.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/norm.hpp"
+#include "tricycle/op/slice.hpp"
 
 template <class T>
 Rows<T> rowwise_rows() {

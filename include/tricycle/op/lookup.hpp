@@ -1,4 +1,4 @@
-// Embedding, and the loss that undoes it: the ops that read ids.
+// The ops that read ids: rows, slices and numbers by their places, and the loss that undoes an embedding.
 #pragma once
 #include "tricycle/kernel/alarm.hpp"
 #include "tricycle/kernel/scatter.hpp"
@@ -82,27 +82,80 @@ struct CrossEntropyBackward {
 
 }  // namespace detail
 
+namespace detail {
+
+/// The rows of a table that `ids` name, as a tensor of this shape.   (count), (table, n) -> (count, n)
+///   dx[id] = the sum of grad over the places where id stands
+template <std::integral Id, Element T>
+Tensor<T> rows_of(const char* op, const Tensor<Id>& ids, const Tensor<T>& x, Index table, Index n, const Shape& shape) {
+  const Index count = ids.size();
+  Tensor<T> y(shape, x.device());
+  kernel::rows(y.device(), count, n, EmbedRows<T, Id>{ids.data(), x.data(), y.mutable_data(), table});
+  if constexpr (!Floating<T>) return y;
+  else return record(op, y, {{x, [=, ids = Saved<Id>(ids)](const Tensor<T>& grad, Sink<T> dx) {
+    auto add_up = [&](Gather<compute<T>> sums) { kernel::scatter_rows(grad.device(), count, n, table, ids.data(), grad.data(), sums); };
+    if constexpr (std::same_as<T, compute<T>>) add_up(dx.gather());
+    else {                                               // 16 bits could not add up an id that stands often
+      Tensor<compute<T>> sums(dx.shape(), dx.device());
+      add_up({sums.mutable_data(), false});
+      convert_into(sums, dx.gather());
+    }
+  }}});
+}
+
+/// Row ids[i % k] of block i / k, of which each has n.
+template <class Id>
+struct RowInBlock {
+  const Id* ids; Index k, n; Index* row;
+  TRICYCLE_HD void operator()(Index i) const { row[i] = i / k * n + row_of(ids[i % k], n); }
+};
+/// Number ids[i] of the axis in the middle: of (outer, n, inner), read at i of (outer, k, inner).
+template <class Id>
+struct NumberOnAxis {
+  const Id* ids; Index k, n, inner; Index* place;
+  TRICYCLE_HD void operator()(Index i) const { place[i] = (i / inner / k * n + row_of(ids[i], n)) * inner + i % inner; }
+};
+
+}  // namespace detail
+
 /// weights[id] for every id. Throws when an id is not a row of weights.   (...), (vocabulary, n) -> (..., n)
 ///   dweights[id] = the sum of grad over the places where id stands
 template <std::integral Id, Floating T>
 Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
   check_together("embed", "ids are", ids, "weights", weights);
   check(weights.rank() == 2, "embed: weights of shape ", weights.shape(), " are not a table");
-  Index vocabulary = weights.shape()[0], n = weights.shape()[1], count = ids.size();
+  Index vocabulary = weights.shape()[0], n = weights.shape()[1];
   detail::check_ids("embed", ids, vocabulary);
-  Shape shape = ids.shape();
-  shape.push_back(n);
-  Tensor<T> y(shape, weights.device());
-  kernel::rows(y.device(), count, n, detail::EmbedRows<T, Id>{ids.data(), weights.data(), y.mutable_data(), vocabulary});
-  return record("embed", y, {{weights, [=, ids = Saved<Id>(ids)](const Tensor<T>& grad, Sink<T> dw) {
-    auto add_up = [&](Gather<compute<T>> sums) { kernel::scatter_rows(grad.device(), count, n, vocabulary, ids.data(), grad.data(), sums); };
-    if constexpr (std::same_as<T, compute<T>>) add_up(dw.gather());
-    else {                                               // 16 bits could not add up an id that stands often
-      Tensor<compute<T>> sums(dw.shape(), dw.device());
-      add_up({sums.mutable_data(), false});
-      detail::convert_into(sums, dw.gather());
-    }
-  }}});
+  return detail::rows_of("embed", ids, weights, vocabulary, n, ids.shape().followed_by({n}));
+}
+
+/// The places of an axis that `ids` name, in their order and as often as they stand there. Throws when the axis has no such place.
+///   (..., n, ...) at ids of (i, j, ...) -> (..., i, j, ..., ...)
+template <std::integral Id, Element T>
+Tensor<T> take(const Tensor<T>& x, const Tensor<Id>& ids, int axis = 0) {
+  check_together("take", "ids are", ids, "numbers", x);
+  axis = x.shape().axis(axis);
+  const Index outer = x.shape().product(0, axis), n = x.shape()[axis], inner = x.shape().product(axis + 1, x.rank());
+  detail::check_ids("take", ids, n);
+  const Shape shape = x.shape().slice(0, axis).followed_by(ids.shape()).followed_by(x.shape().slice(axis + 1, x.rank()));
+  if (outer == 1) return detail::rows_of("take", ids, x, n, inner, shape);
+  Tensor<Index> rows(Shape{outer, ids.size()}, ids.device());
+  kernel::each(ids.device(), rows.size(), detail::RowInBlock<Id>{ids.data(), ids.size(), n, rows.mutable_data()});
+  return detail::rows_of("take", rows, x, outer * n, inner, shape);
+}
+
+/// From each line along an axis the numbers at the places that `ids` has on that line. Throws when the axis has no such place,
+/// and when the shapes differ elsewhere.   (..., n, ...) at ids of (..., k, ...) -> (..., k, ...)
+template <std::integral Id, Element T>
+Tensor<T> gather(const Tensor<T>& x, const Tensor<Id>& ids, int axis = -1) {
+  check_together("gather", "ids are", ids, "numbers", x);
+  axis = x.shape().axis(axis);
+  check(ids.rank() == x.rank() && ids.shape().with(axis, 0) == x.shape().with(axis, 0), "gather: ids of shape ", ids.shape(), " for shape ", x.shape(), " differ elsewhere than on axis ", axis);
+  const Index n = x.shape()[axis];
+  detail::check_ids("gather", ids, n);
+  Tensor<Index> places(ids.shape(), ids.device());
+  kernel::each(ids.device(), places.size(), detail::NumberOnAxis<Id>{ids.data(), ids.shape()[axis], n, x.shape().product(axis + 1, x.rank()), places.mutable_data()});
+  return detail::rows_of("gather", places, x, x.size(), 1, ids.shape());
 }
 
 /// The mean over all positions of -ln(softmax(logits)[truth]).   (...), (..., classes) -> ()
