@@ -162,6 +162,6 @@ TEST_CASE("a GPT's parameters are drawn in the order in which it is built, and c
   seed(42);
   GPT<float> tiny({.vocab_size = 11, .context_window = 8, .embedding_dim = 12, .n_heads = 3, .n_layers = 2});
   CHECK(tiny.token_embedding.weights.as<float>().to_vector() == first.to_vector());
-  CHECK(tiny.position_embedding.weights.as<float>().to_vector() == second.to_vector());
+  CHECK(tiny.position_embedding->weights.as<float>().to_vector() == second.to_vector());
   CHECK(tiny.blocks[0].attention.in.weights.as<float>().to_vector() == third.to_vector());
 }
