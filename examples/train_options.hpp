@@ -46,8 +46,8 @@ inline Run read_command_line(CommandLine& line) {
   line.option("--heads N", model.n_heads, "heads of attention, a divisor of the width", {.least = 1, .most = most});
   line.option("--width N", model.embedding_dim, "numbers that stand for a token", {.least = 1, .most = most});
   line.choice("--activation " + activation_names(), model.activation, "what stands between the layers of a block's small network");
-  line.choice("--norm layer_norm|rms_norm", model.norm, "how what flows between blocks is normalised");
-  line.choice("--positions learned|rotary", model.positions, "how a token knows where it stands");
+  line.choice(std::string("--norm ") + norm_names, model.norm, "how what flows between blocks is normalised");
+  line.choice(std::string("--positions ") + position_names, model.positions, "how a token knows where it stands");
   line.option("--lr F", c.learning_rate, "learning rate at its highest; it ends at a tenth of it", {.above = 0});
   line.option("--accumulate N", c.accumulate, "passes whose gradients make one step", {.least = 1, .most = most});
   line.option("--dropout F", model.dropout, "probability that an activation is dropped", {.least = 0, .below = 1});

@@ -1,5 +1,6 @@
 // What a transformer is built of: attention, a small network, and the block that joins them.
 #pragma once
+#include <algorithm>
 #include <variant>
 #include "tricycle/nn/layers.hpp"
 #include "tricycle/op/attention.hpp"
@@ -95,9 +96,9 @@ inline std::string activation_names() {
 
 /// The activation of that name. Throws for a name that is none.
 inline Activation named_activation(const std::string& name) {
-  for (auto& [known, activation] : named_activations())
-    if (known == name) return activation;
-  fail("activation: there is no \"", name, "\": it is one of ", activation_names());
+  check_one_of("activation", name, activation_names());
+  auto& all = named_activations();
+  return std::find_if(all.begin(), all.end(), [&](auto& known) { return known.first == name; })->second;
 }
 
 inline bool is_gated(const Activation& activation) { return std::holds_alternative<Gated<Sigmoid>>(activation) || std::holds_alternative<Gated<Swish>>(activation); }

@@ -12,10 +12,19 @@ struct GPTConfig {
   Index vocab_size = 65, context_window = 64, embedding_dim = 128, n_heads = 4, n_layers = 4;
   float dropout = 0;
   bool tied = true, bias = false;
-  std::string activation = "gelu";                       // or one more of activation_names()
-  std::string norm = "layer_norm";                       // or rms_norm
-  std::string positions = "learned";                     // or rotary
+  std::string activation = "gelu";                       // one of activation_names()
+  std::string norm = "layer_norm";                       // one of norm_names
+  std::string positions = "learned";                     // one of position_names
 };
+
+inline constexpr const char* position_names = "learned|rotary";
+
+/// Throws when the names in a configuration are none.
+inline void check_names(const GPTConfig& c) {
+  check_one_of("activation", c.activation, activation_names());
+  check_one_of("norm", c.norm, norm_names);
+  check_one_of("positions", c.positions, position_names);
+}
 
 /// A language model: for every token, how likely each token of the vocabulary is to come next. Activations are held as T
 /// (float, double, bf16 or half), parameters and their gradients in full precision.
@@ -37,8 +46,8 @@ struct GPT : Layer<GPT<T>> {
       : config(c), token_embedding(c.vocab_size, c.embedding_dim, usual), dropout(c.dropout), norm(named_norm(c.norm, c.embedding_dim, c.bias)) {
     check(c.vocab_size > 0 && c.context_window > 0 && c.embedding_dim > 0 && c.n_layers > 0, "gpt: vocabulary ", c.vocab_size, ", context ", c.context_window,
           ", width ", c.embedding_dim, " and layers ", c.n_layers, " must be above 0");
+    check_names(c);
     const bool rotary = c.positions == "rotary";
-    check(rotary || c.positions == "learned", "gpt: positions are learned or rotary, not \"", c.positions, '"');
     if (!rotary) position_embedding.emplace(c.context_window, c.embedding_dim, usual);
     for (Index i = 0; i < c.n_layers; ++i)
       blocks.emplace_back(AttentionConfig{c.embedding_dim, c.n_heads, c.context_window, c.dropout, c.dropout, c.bias, usual, residual, rotary},

@@ -103,11 +103,13 @@ struct Embedding : Layer<Embedding> {
   static void parts(auto& self, auto&& part) { part("weights", self.weights); }
 };
 
-/// layer_norm, with a beta or without, or rms_norm, by name. Throws for a name that is none.
+inline constexpr const char* norm_names = "layer_norm|rms_norm";
+
+/// The norm of that name; a LayerNorm with a beta or without. Throws for a name that is none.
 inline Norm named_norm(const std::string& name, Index n, bool shift) {
-  if (name == "layer_norm") return LayerNorm(n, shift);
-  check(name == "rms_norm", "norm: there is no \"", name, "\": it is one of layer_norm|rms_norm");
-  return RMSNorm(n);
+  check_one_of("norm", name, norm_names);
+  if (name == "rms_norm") return RMSNorm(n);
+  return LayerNorm(n, shift);
 }
 
 /// Turns what each head has of each token by where the token stands: what attention's queries and keys are, instead of a vector for

@@ -120,11 +120,13 @@ inline Json to_json(const GPTConfig& c) {
 inline GPTConfig gpt_config(const Json& json) {
   json.allow_only({"vocab_size", "context_window", "embedding_dim", "n_heads", "n_layers", "dropout", "tied", "bias", "activation", "norm", "positions"});
   const GPTConfig usual;
-  return {.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
+  GPTConfig c{.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
           .n_heads = json.get<Index>("n_heads"), .n_layers = json.get<Index>("n_layers"), .dropout = json.get<float>("dropout"),
           .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias"),
           .activation = json.get<std::string>("activation", usual.activation), .norm = json.get<std::string>("norm", usual.norm),
           .positions = json.get<std::string>("positions", usual.positions)};
+  check_names(c);
+  return c;
 }
 
 /// How a GPT is trained, as JSON and back; with the model's configuration under "model".
