@@ -20,6 +20,8 @@ inline void check_same(const RunConfig& saved, const RunConfig& asked, const std
   for (auto [option, had, wanted] : {std::tuple("--context", before.context_window, now.context_window), {"--layers", before.n_layers, now.n_layers},
                                      {"--heads", before.n_heads, now.n_heads}, {"--width", before.embedding_dim, now.embedding_dim}})
     check(had == wanted, "the model in ", folder, " has ", option, ' ', had, ", not ", wanted);
+  for (auto [option, had, wanted] : {std::tuple("--activation", before.activation, now.activation), {"--norm", before.norm, now.norm}, {"--positions", before.positions, now.positions}})
+    check(had == wanted, "the model in ", folder, " has ", option, ' ', had, ", not ", wanted);
 }
 
 inline Run read_command_line(CommandLine& line) {
@@ -43,6 +45,9 @@ inline Run read_command_line(CommandLine& line) {
   line.option("--layers N", model.n_layers, "transformer blocks", {.least = 1, .most = most});
   line.option("--heads N", model.n_heads, "heads of attention, a divisor of the width", {.least = 1, .most = most});
   line.option("--width N", model.embedding_dim, "numbers that stand for a token", {.least = 1, .most = most});
+  line.choice("--activation " + activation_names(), model.activation, "what stands between the layers of a block's small network");
+  line.choice(std::string("--norm ") + norm_names, model.norm, "how what flows between blocks is normalised");
+  line.choice(std::string("--positions ") + position_names, model.positions, "how a token knows where it stands");
   line.option("--lr F", c.learning_rate, "learning rate at its highest; it ends at a tenth of it", {.above = 0});
   line.option("--accumulate N", c.accumulate, "passes whose gradients make one step", {.least = 1, .most = most});
   line.option("--dropout F", model.dropout, "probability that an activation is dropped", {.least = 0, .below = 1});

@@ -196,6 +196,16 @@ inline Function normalised(Real eps) {
   });
 }
 
+/// Rows whose squares have the mean 1.
+inline Function rms_normalised(Real eps) {
+  return by_row([eps](std::vector<Real> x) {
+    Real squares = 0;
+    for (Real v : x) squares += v * v;
+    for (Real& v : x) v /= std::sqrt(squares / static_cast<Real>(x.size()) + eps);
+    return x;
+  });
+}
+
 /// after(before(a), b, ...)
 inline Function first_operand(Function before, Function after) {
   return [=](Operands in) {

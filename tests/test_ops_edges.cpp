@@ -7,6 +7,7 @@
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/loss.hpp"
 #include "tricycle/op/norm.hpp"
 #include "tricycle/op/reduce_rows.hpp"
 #include "tricycle/op/slice.hpp"
@@ -117,6 +118,45 @@ TEMPLATE_TEST_CASE("layer_norm bears rows of equals and rows far from 0", "[ops]
   CHECK(are(y, {2, 2, 2, 2, 2, 2, 2 + r, 2 - r, 2, 2 - r, 2, 2 + r, NaN, NaN, NaN}, 1e-4));
   auto slopes = gradient(y, x).to_vector();
   CHECK(std::all_of(slopes.begin(), slopes.end() - 3, [](TestType slope) { return std::isfinite(slope); }));
+}
+
+TEMPLATE_TEST_CASE("rms_norm bears rows of 0 and large ones", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{0, 0, 0}, {1e4, 1e4, 1e4}, {-1e9, 0, 0}, {0, NaN, 0}}), gamma = tc::full<TestType>({3}, 2);
+  auto y = tc::rms_norm(x, gamma);
+  CHECK(are(y, {0, 0, 0, 2, 2, 2, -2 * std::sqrt(3.0), 0, 0, NaN, NaN, NaN}, 1e-4));
+  auto slopes = gradient(y, x).to_vector();
+  CHECK(std::all_of(slopes.begin(), slopes.end() - 3, [](TestType slope) { return std::isfinite(slope); }));
+}
+
+TEMPLATE_TEST_CASE("binary_cross_entropy bears logits of 10,000, probabilities of 0 and 1, and loses no small surprise", "[ops]", float, double) {
+  for (auto [truth, logit, surprise, slope] : {std::array{1.0, 1e4, 0.0, 0.0}, {0.0, 1e4, 1e4, 1.0}, {1.0, -1e4, 1e4, -1.0}, {0.0, -1e4, 0.0, 0.0}, {1.0, 30.0, std::exp(-30.0), -std::exp(-30.0)}}) {
+    auto x = tc::full<TestType>({9}, logit);
+    auto loss = tc::binary_cross_entropy(tc::full<tricycle::Index>({9}, truth), x);
+    CHECK(static_cast<double>(loss.item()) == Approx(surprise).epsilon(1e-5));
+    loss.backward();
+    CHECK(are(x.grad() * 9.0, std::vector<double>(9, slope), 1e-6));
+  }
+  auto p = to_tensor<TestType>({0, 1, 0, 1});
+  auto loss = tc::binary_cross_entropy(to_tensor<bool>({0, 1, 1, 0}), p, false);
+  CHECK(loss.item() == 50);
+  CHECK(are(gradient(loss, p), {0, 0, -2.5e11, 2.5e11}));
+}
+
+TEMPLATE_TEST_CASE("cross_entropy leaves out a label: all of them, none of them, and what no class has", "[ops]", float, double) {
+  auto x = to_tensor<TestType>({{1, 2, 3}, {0, 0, 0}, {5, 1, 1}});
+  auto loss = tc::cross_entropy(to_tensor<int>({-100, 2, -100}), x, -100);
+  CHECK(static_cast<double>(loss.item()) == Approx(std::log(3.0)));
+  loss.backward();
+  const double third = 1 / 3.0;
+  CHECK(are(x.grad(), {0, 0, 0, third, third, third - 1, 0, 0, 0}));
+  auto labels = to_tensor<tricycle::Index>({0, 1, 2});
+  CHECK(tc::cross_entropy(labels, x, 7).item() == Approx(tc::cross_entropy(labels, x).item()));
+  x.zero_grad();
+  auto none = tc::cross_entropy(to_tensor<int>({1, 1, 1}), x, 1);
+  CHECK(std::isnan(none.item()));
+  none.backward();
+  CHECK(are(x.grad(), std::vector<double>(9, 0)));
+  CHECK(tc::cross_entropy(to_tensor<int>(1), to_tensor<TestType>({0, 0})).item() == Approx(std::log(2.0)));
 }
 
 TEMPLATE_TEST_CASE("a classifier of no positions has gradients of 0", "[ops]", float, double, tricycle::bf16) {

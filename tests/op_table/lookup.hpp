@@ -2,6 +2,7 @@
 #pragma once
 #include "row.hpp"
 #include "tricycle/op/classify.hpp"
+#include "tricycle/op/loss.hpp"
 
 template <class T>
 Rows<T> lookup_rows() {
@@ -54,6 +55,14 @@ Rows<T> lookup_rows() {
   auto classified = [](bool by_class) {
     return [by_class](auto& x, auto& w) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class); };
   };
+  auto squares = [](const Operands& in) { return reference::each([](Real t, Real x) { return (t - x) * (t - x); })({in[0], in[1]}); };
+  auto surprise_at = [](const Operands& in, auto probability) {
+    const auto each = reference::each([&](Real t, Real x) {
+      const Real p = probability(x), truth = 1 / (1 + std::exp(-t));
+      return -truth * std::log(p) - (1 - truth) * std::log(1 - p);
+    })(in);
+    return Numbers{Shape{}, {reference::mean(each.at)}};
+  };
   return {
       row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2]", small, classified(true), surprise_of_product("...i,oi->...o")),
       row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401]", small, classified(false), surprise_of_product("...i,io->...o")),
@@ -72,5 +81,31 @@ Rows<T> lookup_rows() {
       row("cross_entropy", "[1] | [4] | [1 1] | [5 4] | [0 4] | [2 3 17] | [2 0 3] | [300 401] | [3 40000]", numbers,
           [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x); },
           [=](auto& in) { return mean_surprise(in[0]); }),
+      row("cross_entropy: without a label", "[5 4] | [2 3 17] | [300 401] | [12 1 3]", numbers,
+          [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x, 1); },
+          [](auto& in) {
+            const Numbers& logits = in[0];
+            const auto truth = some_ids<Index>(logits.shape.slice(0, logits.shape.rank() - 1), logits.shape[-1]);
+            const Index n = logits.shape[-1];
+            std::vector<Real> losses;
+            for (Index r = 0; r < truth.size(); ++r)
+              if (truth.data()[r] != 1) losses.push_back(reference::surprise({logits.at.begin() + r * n, logits.at.begin() + (r + 1) * n}, truth.data()[r]));
+            return Numbers{Shape{}, {reference::mean(losses)}};
+          }),
+
+      // ------------------------------------------------ losses of numbers
+      row("mean_squared_error", "[] [] | [1] [1] | [5] [5] | [3 4] [3 4] | [2 3 17] [2 3 17] | [0 4] [0 4] | [3 0] [3 0] | [300 401] [300 401]", numbers,
+          [](auto& t, auto& x) { return tc::mean_squared_error(t, x); },
+          [=](auto& in) {
+            const Shape& shape = in[0].shape;
+            return Numbers{Shape{}, {reference::sum(squares(in).at) / static_cast<Real>(shape.rank() ? shape[-1] : 1)}};
+          }),
+      row("mean_squared_error: of all", "[] [] | [5] [5] | [3 4] [3 4] | [0] [0] | [30 41] [30 41]", numbers, [](auto& t, auto& x) { return tc::mean_squared_error(t, x, true); },
+          [=](auto& in) { return Numbers{Shape{}, {reference::mean(squares(in).at)}}; }),
+      row("binary_cross_entropy", "[] [] | [5] [5] | [3 4] [3 4] | [0] [0] | [2 3 17] [2 3 17] | [300 401] [300 401]", Domain{.low = -20, .high = 20},
+          [](auto& t, auto& x) { return tc::binary_cross_entropy(tc::sigmoid(t), x); },
+          [=](auto& in) { return surprise_at(in, [](Real x) { return 1 / (1 + std::exp(-x)); }); }),
+      row("binary_cross_entropy: of probabilities", "[] [] | [5] [5] | [3 4] [3 4] | [0] [0] | [2 3 17] [2 3 17]", Domain{.low = 0.1, .high = 0.9},
+          [](auto& t, auto& p) { return tc::binary_cross_entropy(tc::sigmoid(t), p, false); }, [=](auto& in) { return surprise_at(in, [](Real p) { return p; }); }),
   };
 }

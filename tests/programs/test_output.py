@@ -14,7 +14,7 @@ from program import DEBUG, ProgramTest, fingerprint, main, metrics, read_safeten
 TINY = ['--width', 16, '--layers', 1, '--heads', 2, '--context', 16, '--batch', 2, '--accumulate', 1]
 
 OPTIONS = {
-    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --steps --budget --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every '
+    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --steps --budget --batch --context --layers --heads --width --activation --norm --positions --lr --accumulate --dropout --eval-every '
                  '--eval-windows --sample-every --out --resume --stop-at --seed --threads --device --capture --tune --precision --quiet --help',
     'generate': '--model --prompt --prompts --samples --tokens --temperature --top-k --top-p --repetition-penalty --stop --seed --greedy --device --help',
     'iris': '--data --help',

@@ -2,29 +2,39 @@
 #pragma once
 #include "tricycle/kernel/alarm.hpp"
 #include "tricycle/kernel/scatter.hpp"
+#include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/rowwise.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
+/// The label, if there is one, that stands for no truth.
+struct Ignored {
+  bool is_any = false;
+  Index label = 0;
+  Ignored() = default;
+  explicit Ignored(std::optional<Index> one) : is_any(one.has_value()), label(one.value_or(0)) {}
+  TRICYCLE_HD bool operator()(auto id) const { return is_any && static_cast<Index>(id) == label; }
+};
+
 /// An id that is not below `count` raises a GPU's alarm.
 template <class Id>
 struct CheckId {
-  const Id* ids; Index count; kernel::Alarm alarm;
+  const Id* ids; Index count; Ignored ignored; kernel::Alarm alarm;
   TRICYCLE_HD void operator()(Index i) const {
     auto id = static_cast<Index>(ids[i]);
-    if (id < 0 || id >= count) alarm.bad_id(i, id, count);
+    if ((id < 0 || id >= count) && !ignored(id)) alarm.bad_id(i, id, count);
   }
 };
 
 /// Throws for an id that is not below `count`: on the CPU now, on a GPU when numbers are next read back.
 template <std::integral Id>
-void check_ids(const char* op, const Tensor<Id>& ids, Index count) {
-  if (!ids.device().is_cpu()) return kernel::each(ids.device(), ids.size(), CheckId<Id>{ids.data(), count, {op, ids.device()}});
+void check_ids(const char* op, const Tensor<Id>& ids, Index count, Ignored ignored = {}) {
+  if (!ids.device().is_cpu()) return kernel::each(ids.device(), ids.size(), CheckId<Id>{ids.data(), count, ignored, {op, ids.device()}});
   for (Index i = 0; i < ids.size(); ++i) {
     auto id = static_cast<Index>(ids.data()[i]);         // an unsigned one past 2^63 turns negative, and is refused too
-    check(id >= 0 && id < count, op, ": id ", id, " at position ", i, " is not below ", count);
+    check((id >= 0 && id < count) || ignored(id), op, ": id ", id, " at position ", i, " is not below ", count);
   }
 }
 
@@ -62,22 +72,30 @@ struct CrossEntropyRow {
 template <class T, class Id>
 struct CrossEntropyForward {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* truth; const T* x; Index stride; compute<T>* loss;       // stride: from row to row
+  const Id* truth; const T* x; Index stride; compute<T>* loss; Ignored ignored{};      // stride: from row to row
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    if (ignored(truth[row.index])) return row.once([&] { loss[row.index] = 0; });
     Row<const T> logits{x + row.index * stride};
     auto all = Softmax().total(row, logits);
     row.once([&] { loss[row.index] = math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
   }
 };
+/// `kept`: how many positions count, where that is not known to the host, whose share is `scale` then.
 template <class T, class Id>
 struct CrossEntropyBackward {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* truth; const T* x; Index stride; const compute<T>* grad; compute<T> scale; Gather<T> dx;
+  const Id* truth; const T* x; Index stride; const compute<T>* grad; compute<T> scale; Gather<T> dx; Ignored ignored{}; const compute<T>* kept = nullptr;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Index at = row.index * stride;
-    CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), *grad * scale};
+    if (Gather<T> to{dx.at + at, dx.add}; ignored(truth[row.index])) return row.each([&](auto i) { to[i] = 0.f; });
+    CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), kept ? *grad / *kept : *grad * scale};
     Softmax().f(row, Row<const T>{x + at}, out);
   }
+};
+template <class R>
+struct IsKept {
+  Ignored ignored;
+  TRICYCLE_HD R operator()(auto id) const { return ignored(id) ? R(0) : R(1); }
 };
 
 }  // namespace detail
@@ -158,21 +176,29 @@ Tensor<T> gather(const Tensor<T>& x, const Tensor<Id>& ids, int axis = -1) {
   return detail::rows_of("gather", places, x, x.size(), 1, ids.shape());
 }
 
-/// The mean over all positions of -ln(softmax(logits)[truth]).   (...), (..., classes) -> ()
-///   dlogits = (softmax(logits) - one_hot(truth)) grad / positions
+/// The mean over all positions of -ln(softmax(logits)[truth]); over those whose truth is not `ignore_index`, if that is given. Of
+/// none it is NaN.   (...), (..., classes) -> ()
+///   dlogits = (softmax(logits) - one_hot(truth)) grad / positions, and 0 where the truth is ignored
 template <std::integral Id, Floating T>
-Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logits) {
+Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logits, std::optional<Index> ignore_index = std::nullopt) {
   using R = compute<T>;
+  const detail::Ignored ignored(ignore_index);
   check_together("cross_entropy", "labels are", truth, "logits", logits);
   auto [count, n] = detail::row_counts("cross_entropy", logits);
   check(truth.shape() == logits.shape().slice(0, logits.rank() - 1), "cross_entropy: labels of shape ", truth.shape(), " for logits of shape ", logits.shape());
-  detail::check_ids("cross_entropy", truth, n);
-  Tensor<R> losses(truth.shape(), logits.device()), loss(Shape{}, logits.device());
-  kernel::rows(logits.device(), count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), n, losses.mutable_data()});
-  const R share = 1 / static_cast<R>(count);
-  detail::sum_middle<R, R>(logits.device(), 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
+  detail::check_ids("cross_entropy", truth, n, ignored);
+  const Device device = logits.device();
+  Tensor<R> losses(truth.shape(), device), loss(Shape{}, device), kept(Shape{ignored.is_any ? 1 : 0}, device);
+  kernel::rows(device, count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), n, losses.mutable_data(), ignored});
+  const R share = ignored.is_any ? R(1) : 1 / static_cast<R>(count);
+  detail::sum_middle<R, R>(device, 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
+  if (ignored.is_any) {                                  // how many are kept a GPU counts for itself
+    kernel::map(device, count, detail::IsKept<R>{ignored}, Gather<R>{losses.mutable_data(), false}, truth.data());
+    detail::sum_middle<R, R>(device, 1, count, 1, losses.data(), 1, {kept.mutable_data(), false});
+    kernel::map(device, 1, detail::Forward<Divide>{}, Gather<R>{loss.mutable_data(), false}, std::as_const(loss).data(), std::as_const(kept).data());
+  }
   return record("cross_entropy", loss, {{logits, [=, count = count, n = n, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
-    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, grad.data(), share, dx.gather()});
+    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, grad.data(), share, dx.gather(), ignored, ignored.is_any ? kept.data() : nullptr});
   }}});
 }
 

@@ -67,6 +67,9 @@ void save_model(const Model& model, const std::string& path) { save_safetensors(
 template <class Model>
 void load_model(Model& model, const std::string& path) { load_model(model, SafeTensorsFile(path)); }
 
+template <class Derived> void Layer<Derived>::save(const std::string& path) const { save_model(self(), path); }
+template <class Derived> void Layer<Derived>::load(const std::string& path) { load_model(self(), path); }
+
 /// What an optimiser remembers of each parameter, as entries "NAME#0", "NAME#1", … and "NAME#t": how often it was moved.
 inline std::vector<SafeTensor> memory_entries(const Memory& memory, const std::string& prefix = "") {
   std::vector<SafeTensor> entries;
@@ -107,16 +110,23 @@ inline void load_loss_scale(LossScale& scale, const SafeTensorsFile& file, const
   detail::with_floating(file, file[name], [&]<class T>(const Tensor<T>& saved) { scale.restore(cast<double>(saved)); });
 }
 
-/// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type.
+/// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type; the last three may be
+/// missing, as from older files.
 inline Json to_json(const GPTConfig& c) {
   return Json::object({{"vocab_size", c.vocab_size}, {"context_window", c.context_window}, {"embedding_dim", c.embedding_dim}, {"n_heads", c.n_heads},
-                       {"n_layers", c.n_layers}, {"dropout", c.dropout}, {"tied", c.tied}, {"bias", c.bias}});
+                       {"n_layers", c.n_layers}, {"dropout", c.dropout}, {"tied", c.tied}, {"bias", c.bias},
+                       {"activation", c.activation}, {"norm", c.norm}, {"positions", c.positions}});
 }
 inline GPTConfig gpt_config(const Json& json) {
-  json.allow_only({"vocab_size", "context_window", "embedding_dim", "n_heads", "n_layers", "dropout", "tied", "bias"});
-  return {.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
+  json.allow_only({"vocab_size", "context_window", "embedding_dim", "n_heads", "n_layers", "dropout", "tied", "bias", "activation", "norm", "positions"});
+  const GPTConfig usual;
+  GPTConfig c{.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
           .n_heads = json.get<Index>("n_heads"), .n_layers = json.get<Index>("n_layers"), .dropout = json.get<float>("dropout"),
-          .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias")};
+          .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias"),
+          .activation = json.get<std::string>("activation", usual.activation), .norm = json.get<std::string>("norm", usual.norm),
+          .positions = json.get<std::string>("positions", usual.positions)};
+  check_names(c);
+  return c;
 }
 
 /// How a GPT is trained, as JSON and back; with the model's configuration under "model".
