@@ -62,10 +62,10 @@ struct RunFolder {
   }
 
   /// Throws when the tokens are not those of the model.
-  tricycle::Tokeniser read_tokeniser(const RunConfig& run) const {
-    auto tokens = tricycle::Tokeniser::load(tokeniser());
-    tricycle::Index n = tokens.vocab_size(), wanted = run.training.model.vocab_size;
-    tricycle::check(n == wanted, tokeniser(), " has ", n, " tokens, but the model in ", config(), " has ", wanted);
+  tricycle::Tokeniser read_tokeniser(const RunConfig& run) const { return fitting(tricycle::Tokeniser::load(tokeniser()), tokeniser(), run.training.model); }
+  tricycle::Tokeniser fitting(tricycle::Tokeniser tokens, const std::string& from, const tricycle::GPTConfig& model) const {
+    tricycle::Index n = tokens.vocab_size();
+    tricycle::check(n == model.vocab_size, from, " has ", n, " tokens, but the model in ", config(), " has ", model.vocab_size);
     return tokens;
   }
 

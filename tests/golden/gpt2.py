@@ -39,7 +39,8 @@ def random_model(seed, **config):
     model = GPT2LMHeadModel(GPT2Config(n_positions=CONTEXT, n_embd=8, n_layer=2, n_head=2, bos_token_id=None, eos_token_id=None, **config)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.normal_(1.0 if 'ln_' in name and name.endswith('weight') else 0.0, 0.3)
+            is_scale, is_position = 'ln_' in name and name.endswith('weight'), 'wpe' in name       # else one token goes on for ever
+            parameter.normal_(1.0 if is_scale else 0.0, 1.5 if is_position else 0.3)
     return model
 
 

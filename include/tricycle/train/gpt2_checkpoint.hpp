@@ -73,6 +73,8 @@ inline GPTConfig gpt2_config(const Json& json) {
   check(json.get<std::string>("model_type") == "gpt2", "key \"model_type\": ", json["model_type"].dump(), " is not \"gpt2\"");
   GPTConfig c{.vocab_size = size("vocab_size"), .context_window = size("n_positions"), .embedding_dim = size("n_embd"), .n_heads = size("n_head"),
               .n_layers = size("n_layer"), .dropout = json.get<float>("resid_pdrop", 0.1f), .tied = json.get<bool>("tie_word_embeddings", true), .bias = true};
+  check(c.embedding_dim % c.n_heads == 0, "key \"n_head\": ", c.embedding_dim, " numbers do not divide into ", c.n_heads, " heads");
+  check(c.dropout >= 0 && c.dropout < 1, "key \"resid_pdrop\": a probability of ", c.dropout);
   is("n_inner", 4 * c.embedding_dim);
   is("activation_function", std::string("gelu_new"));
   is("layer_norm_epsilon", 1e-5);
@@ -112,6 +114,8 @@ class GPT2Checkpoint {
     else for (const std::string& part : about(index, [&] { return gpt2::parts_of(Json::parse(read_file(index))); })) files_.emplace_back(folder + '/' + part);
     match();
   }
+  GPT2Checkpoint(GPT2Checkpoint&&) = default;
+  GPT2Checkpoint& operator=(GPT2Checkpoint&&) = default;
 
   const GPTConfig& config() const { return config_; }
 

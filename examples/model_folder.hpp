@@ -1,0 +1,36 @@
+// A model that is there already, to go on with: one of train_gpt's, or a GPT-2 that Hugging Face's transformers saved.
+#pragma once
+#include <optional>
+#include <string>
+#include "run_folder.hpp"
+#include "tricycle/train/gpt2_checkpoint.hpp"
+
+namespace examples {
+
+class ModelFolder {
+ public:
+  /// Reads all but the weights of a run; of a GPT-2 all that is there, since its config.json may promise anything. Throws for what
+  /// is missing, malformed, or does not fit together.
+  explicit ModelFolder(const std::string& path) : run_{path}, checkpoint_(tricycle::holds_gpt2(path) ? std::optional<tricycle::GPT2Checkpoint>(path) : std::nullopt),
+      config_(checkpoint_ ? checkpoint_->config() : run_.read_config().training.model),
+      tokeniser_(checkpoint_ ? run_.fitting(load_gpt2(path), path, config_) : run_.fitting(tricycle::Tokeniser::load(run_.tokeniser()), run_.tokeniser(), config_)) {}
+
+  const std::string& path() const { return run_.path; }
+  const tricycle::GPTConfig& config() const { return config_; }
+  const tricycle::Tokeniser& tokeniser() const { return tokeniser_; }
+
+  /// Gives a model of that configuration these weights. Throws when they do not fit.
+  template <class T>
+  void load(tricycle::GPT<T>& model) const {
+    if (checkpoint_) checkpoint_->load(model);
+    else tricycle::load_model(model, run_.model());
+  }
+
+ private:
+  RunFolder run_;
+  std::optional<tricycle::GPT2Checkpoint> checkpoint_;
+  tricycle::GPTConfig config_;
+  tricycle::Tokeniser tokeniser_;
+};
+
+}  // namespace examples
