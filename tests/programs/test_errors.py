@@ -175,7 +175,7 @@ class Errors(ProgramTest):
         refused(r'has shape \(260, 8\), but by config.json it is \(260, 1000000\)', 'config.json', lambda data: data.replace(b'"n_embd": 8', b'"n_embd": 1000000'))
         refused('vocab.json: No such file', 'vocab.json', lambda data: None)
         refused('gpt2 has 259 tokens, but the model in gpt2/config.json has 260', 'vocab.json', lambda data: data.replace(b', "<|endoftext|>": 259', b''))
-        refused('merges.txt: the line at byte 17 is not two tokens', 'merges.txt', lambda data: data.replace(b'th e', b'the'))
+        refused('merges.txt: the line at byte 18 is not two tokens', 'merges.txt', lambda data: data.replace(b'th e', b'the'))
         self.refuses_to_train(1, 'nowhere holds no run', *DEBUG, '--from', 'nowhere')
         self.refuses_to_train(1, f'the model in {GPT2} has --layers 2, not 3', *DEBUG, '--from', GPT2, '--layers', 3)
         self.refuses_to_train(2, 'began with --tokeniser gpt2, not bpe', *DEBUG, '--from', GPT2, '--tokeniser', 'bpe')
