@@ -8,14 +8,14 @@ minutes=10
 case ${1:-} in [0-9]*) minutes=$1 && shift ;; esac
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.cpp | sed 's/.*fuzz_\(.*\)\.cpp/\1/')
 
-cmake --preset clang >/dev/null
-cmake --build --preset clang --target $(printf 'fuzz_%s ' "$@")
+cmake --preset clang-asan-ubsan >/dev/null
+cmake --build --preset clang-asan-ubsan --target $(printf 'fuzz_%s ' "$@")
 mkdir -p build/fuzz
 failed=0
 for name in "$@"; do
   mkdir -p "build/fuzz/$name"
   seeds=tests/fuzz/seeds/fuzz_$name
-  if nice -n 19 "build/clang/tests/fuzz_$name" "build/fuzz/$name" $([ ! -d "$seeds" ] || echo "$seeds") -max_total_time=$((60 * minutes)) \
+  if nice -n 19 "build/clang-asan-ubsan/tests/fuzz_$name" "build/fuzz/$name" $([ ! -d "$seeds" ] || echo "$seeds") -max_total_time=$((60 * minutes)) \
     -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 "-artifact_prefix=build/fuzz/$name-" >"build/fuzz/$name.log" 2>&1; then
     echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$name.log") inputs, nothing found"
   else

@@ -45,6 +45,13 @@ inline std::string config_path(const std::string& folder) { return folder + "/co
 inline std::string model_path(const std::string& folder) { return folder + "/model.safetensors"; }
 inline std::string index_path(const std::string& folder) { return model_path(folder) + ".index.json"; }
 
+/// use(json) of a file; what it says is about that file.
+template <class Use>
+auto use_json(const std::string& path, Use use) {
+  const std::string text = read_file(path);
+  return about(path, [&] { return use(Json::parse(text)); });
+}
+
 /// The files that an index names: {"weight_map": {"wte.weight": "model-00001-of-00002.safetensors", ...}, "metadata": ...}.
 inline std::set<std::string> parts_of(const Json& index) {
   std::set<std::string> parts;
@@ -95,7 +102,7 @@ inline Json to_gpt2_json(const GPTConfig& c) {
 /// Does a folder hold a model that transformers would know, rather than one of our runs?
 inline bool holds_gpt2(const std::string& folder) {
   const std::string path = gpt2::config_path(folder);
-  return file_exists(path) && about(path, [&] { return Json::parse(read_file(path)).find("model_type") != nullptr; });
+  return file_exists(path) && gpt2::use_json(path, [](const Json& json) { return json.find("model_type") != nullptr; });
 }
 
 /// A GPT-2 in memory, from a folder with config.json and model.safetensors, or the parts of model.safetensors.index.json.
@@ -107,11 +114,11 @@ class GPT2Checkpoint {
  public:
   /// Error: a file is missing or malformed, or a tensor is missing, of a shape or type that does not fit, or one too many.
   explicit GPT2Checkpoint(const std::string& folder) : folder_(folder) {
-    const std::string path = gpt2::config_path(folder), whole = gpt2::model_path(folder), index = gpt2::index_path(folder);
-    config_ = about(path, [&] { return gpt2_config(Json::parse(read_file(path))); });
+    const std::string whole = gpt2::model_path(folder), index = gpt2::index_path(folder);
+    config_ = gpt2::use_json(gpt2::config_path(folder), gpt2_config);
     check(file_exists(whole) || file_exists(index), "load: ", folder, " holds no weights: there is no ", whole);
     if (file_exists(whole)) files_.emplace_back(whole);
-    else for (const std::string& part : about(index, [&] { return gpt2::parts_of(Json::parse(read_file(index))); })) files_.emplace_back(folder + '/' + part);
+    else for (const std::string& part : gpt2::use_json(index, gpt2::parts_of)) files_.emplace_back(folder + '/' + part);
     match();
   }
   GPT2Checkpoint(GPT2Checkpoint&&) = default;
@@ -174,9 +181,13 @@ class GPT2Checkpoint {
 };
 
 /// Writes a model for transformers: folder/model.safetensors and then folder/config.json. Where it has no biases, they are 0.
-/// Error: a head's bias is not 0, which GPT-2 has no place for, or the folder holds another kind of model.
+/// Error: the model is no GPT-2, for which a head's bias that is not 0 is enough, or the folder holds another kind of model.
 template <Floating T>
 void save_gpt2(const GPT<T>& model, const std::string& folder) {
+  const Json config = to_gpt2_json(model.config);
+  GPTConfig read = gpt2_config(config);
+  read.bias = model.config.bias;
+  check(to_json(read).dump() == to_json(model.config).dump(), "save: a GPT of ", to_json(model.config).dump(), " is no GPT-2");
   std::map<std::string, const Parameter*> parameters;
   model.each_parameter([&](const std::string& name, const Parameter& parameter) { parameters[name] = &parameter; });
   if (model.head && model.head->bias) {
@@ -195,7 +206,7 @@ void save_gpt2(const GPT<T>& model, const std::string& folder) {
   });
   make_folders(folder);
   save_safetensors(gpt2::model_path(folder), entries, {{"format", "pt"}});
-  write_file(gpt2::config_path(folder), to_gpt2_json(model.config).dump(2) + "\n");
+  write_file(gpt2::config_path(folder), config.dump(2) + "\n");
 }
 
 }
