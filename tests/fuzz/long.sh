@@ -16,7 +16,7 @@ for name in "$@"; do
   mkdir -p "build/fuzz/$name"
   seeds=tests/fuzz/seeds/fuzz_$name
   if nice -n 19 "build/clang-asan-ubsan/tests/fuzz_$name" "build/fuzz/$name" $([ ! -d "$seeds" ] || echo "$seeds") -max_total_time=$((60 * minutes)) \
-    -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 "-artifact_prefix=build/fuzz/$name-" >"build/fuzz/$name.log" 2>&1; then
+    -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 "-artifact_prefix=build/fuzz/$name-" >"build/fuzz/$name.log" 2>&1; then
     echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$name.log") inputs, nothing found"
   else
     failed=1
