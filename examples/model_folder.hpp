@@ -9,15 +9,17 @@ namespace examples {
 
 class ModelFolder {
  public:
-  /// Reads all but the weights of a run; of a GPT-2 all that is there, since its config.json may promise anything. Throws for what
+  /// Reads all but the weights of a run; of a GPT-2 the weights too, since its config.json may promise anything. Throws for what
   /// is missing, malformed, or does not fit together.
-  explicit ModelFolder(const std::string& path) : run_{path}, checkpoint_(tricycle::holds_gpt2(path) ? std::optional<tricycle::GPT2Checkpoint>(path) : std::nullopt),
-      config_(checkpoint_ ? checkpoint_->config() : run_.read_config().training.model),
-      tokeniser_(checkpoint_ ? run_.fitting(load_gpt2(path), path, config_) : run_.fitting(tricycle::Tokeniser::load(run_.tokeniser()), run_.tokeniser(), config_)) {}
+  explicit ModelFolder(const std::string& path) : run_{path} {
+    if (tricycle::holds_gpt2(path)) checkpoint_.emplace(path);
+    config_ = checkpoint_ ? checkpoint_->config() : run_.read_config().training.model;
+    tokeniser_ = run_.fitting(config_, checkpoint_ ? load_gpt2(path) : tricycle::Tokeniser::load(run_.tokeniser()), checkpoint_ ? path : run_.tokeniser());
+  }
 
   const std::string& path() const { return run_.path; }
   const tricycle::GPTConfig& config() const { return config_; }
-  const tricycle::Tokeniser& tokeniser() const { return tokeniser_; }
+  const tricycle::Tokeniser& tokeniser() const { return *tokeniser_; }
 
   /// Gives a model of that configuration these weights. Throws when they do not fit.
   template <class T>
@@ -30,7 +32,7 @@ class ModelFolder {
   RunFolder run_;
   std::optional<tricycle::GPT2Checkpoint> checkpoint_;
   tricycle::GPTConfig config_;
-  tricycle::Tokeniser tokeniser_;
+  std::optional<tricycle::Tokeniser> tokeniser_;         // always there
 };
 
 }  // namespace examples
