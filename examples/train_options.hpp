@@ -12,7 +12,8 @@ inline std::string free_folder() {
   return folder;
 }
 
-/// Throws unless the options ask for what the saved run is: another model or configuration is another run.
+/// Throws unless the options ask for what the saved run is, or the model that a new one begins with: another model or
+/// configuration is another run.
 inline void check_same(const RunConfig& saved, const RunConfig& asked, const std::string& folder) {
   const GPTConfig &before = saved.training.model, &now = asked.training.model;
   for (auto [option, had, wanted] : {std::tuple("--config", saved.name, asked.name), {"--tokeniser", saved.tokeniser, asked.tokeniser}})
@@ -26,7 +27,7 @@ inline void check_same(const RunConfig& saved, const RunConfig& asked, const std
 
 inline Run read_command_line(CommandLine& line) {
   Run run;
-  std::string out, resumed;
+  std::string out, resumed, from;
   RunConfig& config = run.config;
   TrainingConfig& c = config.training;
   GPTConfig& model = c.model;
@@ -38,6 +39,7 @@ inline Run read_command_line(CommandLine& line) {
               std::string("char|") + tokenisers);
   line.option("--vocab N", run.vocab, "pieces of words to tell apart (without it: as many as the configuration says, or 1024)", {.least = 256, .most = most});
   line.option("--tokeniser-files PATH", run.tokeniser_files, "GPT-2's tokenizer.json, or the folder of its vocab.json and merges.txt");
+  line.option("--from FOLDER", from, "a model to begin with: what train_gpt has written, or a GPT-2 with its tokeniser as Hugging Face's transformers saves them");
   line.option("--steps N", c.steps, "updates of the weights", {.least = 1, .most = most});
   line.choice("--budget steps|chinchilla", run.budget, "how long: so many steps, or until each parameter has had its some 20 tokens");
   line.option("--batch N", c.batch, "windows of text in a pass", {.least = 1, .most = most});
@@ -68,14 +70,21 @@ inline Run read_command_line(CommandLine& line) {
 
   run.resume = !resumed.empty();
   if (run.resume && !out.empty() && out != resumed) throw UsageError("--resume goes on in its own folder: leave --out away");
+  if (run.resume && !from.empty()) throw UsageError("--from is for a new run: --resume goes on with its own weights");
   run.folder.path = run.resume ? resumed : out.empty() ? free_folder() : out;
   auto before = run.resume ? run.folder.read_config() : RunConfig{.name = config.name, .training = named_config(config.name)};
-  if (!run.resume) before.tokeniser = tokeniser_for(before.training.model.vocab_size);
+  if (!from.empty()) {
+    run.from = std::make_shared<const ModelFolder>(from);
+    before.training.model = run.from->config();
+    before.tokeniser = run.from->tokeniser().kind();
+  } else if (!run.resume) {
+    before.tokeniser = tokeniser_for(before.training.model.vocab_size);
+  }
   config = before;
   line.parse();
   config.tokeniser = tokeniser_kind(config.tokeniser);
-  if (run.resume) check_same(before, config, run.folder.path);
-  if (run.vocab && (run.resume || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
+  if (run.resume || run.from) check_same(before, config, run.from ? from : run.folder.path);
+  if (run.vocab && (run.resume || run.from || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
   if (run.budget == "chinchilla" && line.peek("--steps")) throw UsageError("--steps or --budget chinchilla, not both");
   if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
   if (config.data.empty()) throw UsageError("--data FILE|FOLDER is needed: what to learn from");

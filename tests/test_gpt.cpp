@@ -110,6 +110,15 @@ TEST_CASE("a GPT in float equals the reference to 1e-4") {
   for (auto kind : {"untied", "tied", "modern"}) compare<float>(kind, 1e-4);
 }
 
+TEST_CASE("a GPT-2 of transformers says here what it says there", "[gpt2]") {
+  GPT2Checkpoint checkpoint(TRICYCLE_GOLDEN "/gpt2");
+  GPT<float> model(checkpoint.config());
+  checkpoint.load(model);
+  model.eval();
+  auto ids = cast<int>(load_npy<std::int64_t>(TRICYCLE_GOLDEN "/gpt2/ids.npy"));
+  CHECK(relative_error(model(ids), cast<double>(load_npy(TRICYCLE_GOLDEN "/gpt2/logits.npy"))) < 1e-5);
+}
+
 TEMPLATE_TEST_CASE("a GPT in 16 bits is a rounded one: its gradients arrive in float, and it learns", "", bf16, half) {
   seed(3);
   GPT<float> exact(small);

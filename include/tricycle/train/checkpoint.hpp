@@ -16,9 +16,17 @@ SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
   return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(here->data()), static_cast<std::size_t>(x.size()) * sizeof(T)}, here};
 }
 
+/// Throws when a file's tensor does not hold floating numbers.
+inline void check_floating(const SafeTensorsFile& file, const SafeTensor& entry) {
+  for (const char* floating : {"F32", "F64", "BF16", "F16"})
+    if (entry.dtype == floating) return;
+  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64, BF16 or F16 is wanted");
+}
+
 /// f(numbers) with the type that a file's tensor has. Throws when that is not a floating type.
 template <class F>
 void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
+  check_floating(file, entry);
   auto as = [&]<class T>(T) {
     Tensor<T> x(entry.shape);
     std::memcpy(x.mutable_data(), entry.bytes.data(), entry.bytes.size());
@@ -27,8 +35,7 @@ void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
   if (entry.dtype == "F32") return as(float{});
   if (entry.dtype == "F64") return as(double{});
   if (entry.dtype == "BF16") return as(bf16{});
-  if (entry.dtype == "F16") return as(half{});
-  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64, BF16 or F16 is wanted");
+  as(half{});
 }
 
 }  // namespace detail
@@ -52,7 +59,7 @@ void load_model(Model& model, const SafeTensorsFile& file, const std::string& pr
   model.each_parameter([&](const std::string& name, Parameter& parameter) {
     const SafeTensor& entry = file[prefix + name];
     check(entry.shape == parameter.shape(), "load: ", file.name(), ": tensor \"", entry.name, "\" has shape ", entry.shape, ", but the model's has ", parameter.shape());
-    detail::with_floating(file, entry, [](auto&) {});
+    detail::check_floating(file, entry);
     found.emplace_back(&parameter, &entry);
   });
   for (const SafeTensor& entry : file.all())
