@@ -55,6 +55,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_tests_properties(mixed_units_do_not_link PROPERTIES PASS_REGULAR_EXPRESSION "undefined (reference|symbol)")
 endif()
 
+# ---------------------------------------------------------------- the API reference, without a warning
+
+register_if("${DOXYGEN}" docs fast ${build_target} docs)
+
 # ---------------------------------------------------------------- users' projects
 
 set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
