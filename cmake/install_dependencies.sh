@@ -20,10 +20,8 @@ catch2        catch2               catch-devel      catch2           catch2-3   
 clang         clang                clang            clang            clang            clang            llvm
 ccache        ccache               ccache           ccache           ccache           ccache           ccache
 python        python3              python3          python           python3          python3          python
-asan          -                    libasan          -                -                -                -
-ubsan         -                    libubsan         -                -                -                -
 tsan          -                    libtsan          -                -                -                -
-fuzzer        libclang-rt-dev      compiler-rt      compiler-rt      compiler-rt      -                -
+clang-runtime libclang-rt-dev      compiler-rt      compiler-rt      compiler-rt      -                -
 boost         libboost-context-dev boost-devel      boost            boost-dev        boost-devel      boost
 certificates  ca-certificates      ca-certificates  ca-certificates  ca-certificates  ca-certificates  -
 TABLE
@@ -43,9 +41,9 @@ has() {
     python) command -v python3 ;;
     eigen) exists /usr/include/eigen3 /usr/local/include/eigen3 /opt/homebrew/include/eigen3 ;;
     catch2) exists /usr/include/catch2 /usr/local/include/catch2 /opt/homebrew/include/catch2 ;;
-    asan | ubsan | tsan) exists /usr/lib*/lib"$1".* /usr/lib*/gcc/*/*/lib"$1".* ;;
+    tsan) exists /usr/lib*/libtsan.* /usr/lib*/gcc/*/*/libtsan.* ;;
     boost) exists /usr/include/boost/context /usr/local/include/boost/context /opt/homebrew/include/boost/context ;;
-    fuzzer) exists /usr/lib*/clang/*/lib/*/*fuzzer* /usr/lib*/llvm*/lib/clang/*/lib/*/*fuzzer* ;;
+    clang-runtime) exists /usr/lib*/clang/*/lib/*/*fuzzer* /usr/lib*/llvm*/lib/clang/*/lib/*/*fuzzer* ;;
     certificates) exists /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

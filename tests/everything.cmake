@@ -130,13 +130,18 @@ register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -
 
 # ---------------------------------------------------------------- the same tests, built otherwise
 
-# Does the compiler come with the runtime of a sanitizer, and does that work on this machine?
-function(check_sanitizer name has)
-  set(CMAKE_REQUIRED_FLAGS -fsanitize=${name})
-  check_cxx_source_runs("int main() {}" ${has})
-endfunction()
-check_sanitizer(address,undefined HAS_ASAN)
-check_sanitizer(thread HAS_TSAN)
+# Do the compilers come with the runtimes of their sanitizers, and do those work on this machine?
+set(CMAKE_REQUIRED_FLAGS -fsanitize=thread)
+check_cxx_source_runs("int main() {}" HAS_TSAN)
+unset(CMAKE_REQUIRED_FLAGS)
+if(CLANG)
+  set(nothing ${PROJECT_BINARY_DIR}/nothing)
+  file(WRITE ${nothing}.cpp "int main() {}")
+  execute_process(COMMAND ${CLANG} -fsanitize=address,undefined ${nothing}.cpp -o ${nothing} RESULT_VARIABLE no_runtime OUTPUT_QUIET ERROR_QUIET)
+  if(no_runtime EQUAL 0)
+    set(CLANG_HAS_ASAN ${CLANG})
+  endif()
+endif()
 
 function(register_preset needs name)
   register_build("${needs}" ${name} ${CMAKE_COMMAND} --workflow --preset ${name})
@@ -145,5 +150,4 @@ endfunction()
 register_preset(ON debug)
 register_preset(ON native)
 register_preset("${HAS_TSAN}" tsan)
-register_preset("${HAS_ASAN}" asan-ubsan)
-register_preset("${CLANG}" clang)
+register_preset("${CLANG_HAS_ASAN}" clang-asan-ubsan)

@@ -1,4 +1,4 @@
-// The whole library through nvcc: a GPT in float and in both 16-bit types, trained for a step and asked once. It is compiled, not run.
+// The whole library through nvcc: a GPT in float and in bf16, trained for a step and asked once. It is compiled, not run.
 #include "tricycle/tricycle.hpp"
 
 template <class T>
@@ -14,4 +14,4 @@ float step() {
   return static_cast<float>(model(ids, &cache).data()[0]);
 }
 
-int main() { return step<float>() > step<tricycle::bf16>() + step<tricycle::half>() ? 0 : 1; }
+int main() { return step<float>() > step<tricycle::bf16>() ? 0 : 1; }

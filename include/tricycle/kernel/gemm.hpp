@@ -180,10 +180,11 @@ void packed_product(Block<T, C> x) {
 
 /// Double by Eigen, so that gradients are checked against a product that we did not write. All of it is copied into aligned
 /// blocks first: Eigen takes no two strides, and the order of its sums depends on where in memory its operands begin.
-inline void eigen_product(const Block<double, double>& x) {
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  Scratch<double> a(x.m * x.k), b(x.k * x.n), c(x.m * x.n);
-  auto copy = [](const double* from, Strides s, Index rows, Index columns, double* to) {
+template <std::same_as<double> T>
+void eigen_product(const Block<T, T>& x) {
+  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Scratch<T> a(x.m * x.k), b(x.k * x.n), c(x.m * x.n);
+  auto copy = [](const T* from, Strides s, Index rows, Index columns, T* to) {
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < columns; ++j) to[i * columns + j] = from[i * s.row + j * s.column];
   };

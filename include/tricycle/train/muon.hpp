@@ -92,9 +92,9 @@ struct Muon {
   Chooses decays = every_parameter;
   Memory memory{};
 
-  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
-  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
-  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+  void operator()(const Parameters auto& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, std::same_as<Parameter> auto& parameter) { (*this)(NamedParameters{{name, &parameter}}); }
+  void operator()(const Parameters auto& parameters, Memory& kept, const double* overflow = nullptr) {
     Alike floats, doubles;
     for (auto& [name, parameter] : parameters) {
       const Shape shape = parameter->shape();

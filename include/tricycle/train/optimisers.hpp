@@ -12,6 +12,9 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
+/// Always NamedParameters: what takes them is a template, so that a program compiles only the optimisers that it calls.
+template <class P> concept Parameters = std::same_as<P, NamedParameters>;
+
 /// Some of a model's parameters: a function of name and shape.
 using Chooses = bool (*)(const std::string&, const Shape&);
 inline bool every_parameter(const std::string&, const Shape&) { return true; }
@@ -147,10 +150,10 @@ struct StochasticGradientDescent {
   Chooses decays = every_parameter;
   Memory memory{};
 
-  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
-  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
+  void operator()(const Parameters auto& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, std::same_as<Parameter> auto& parameter) { (*this)(NamedParameters{{name, &parameter}}); }
   /// With a memory that is kept elsewhere; nothing moves when *overflow, on the parameters' device, is not 0.
-  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+  void operator()(const Parameters auto& parameters, Memory& kept, const double* overflow = nullptr) {
     if (parameters.empty()) return;
     detail::Update update(parameters, kept, 1, learning_rate, overflow);
     detail::move_all<detail::SgdStep>(parameters, update.device, [&]<class M>(std::size_t i, const std::string& name, Tensor<M>& x) {
@@ -169,9 +172,9 @@ struct AdamW {
   Chooses decays = every_parameter;
   Memory memory{};
 
-  void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
-  void operator()(const std::string& name, Parameter& parameter) { (*this)({{name, &parameter}}); }
-  void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+  void operator()(const Parameters auto& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, std::same_as<Parameter> auto& parameter) { (*this)(NamedParameters{{name, &parameter}}); }
+  void operator()(const Parameters auto& parameters, Memory& kept, const double* overflow = nullptr) {
     if (parameters.empty()) return;
     detail::Update update(parameters, kept, 2, learning_rate, overflow, beta_1, beta_2);
     detail::move_all<detail::AdamWStep>(parameters, update.device, [&]<class M>(std::size_t i, const std::string& name, Tensor<M>& x) {
