@@ -12,7 +12,10 @@ if(CUDA IN_LIST languages)
 endif()
 
 if(NOT TARGET Eigen3::Eigen AND NOT FETCHCONTENT_SOURCE_DIR_EIGEN)
-  find_package(Eigen3 3.4 CONFIG QUIET GLOBAL)
+  find_package(Eigen3 5 CONFIG QUIET GLOBAL)             # Eigen's own package says that it is no newer 3.4
+  if(NOT Eigen3_FOUND)
+    find_package(Eigen3 3.4 CONFIG QUIET GLOBAL)
+  endif()
 endif()
 if(NOT TARGET Eigen3::Eigen)
   if(NOT FETCHCONTENT_SOURCE_DIR_EIGEN)

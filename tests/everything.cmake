@@ -68,22 +68,59 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_tests_properties(mixed_units_do_not_link PROPERTIES PASS_REGULAR_EXPRESSION "undefined (reference|symbol)")
 endif()
 
+# ---------------------------------------------------------------- the API reference, without a warning
+
+register_if("${DOXYGEN}" docs fast ${build_target} docs)
+
 # ---------------------------------------------------------------- users' projects
 
+set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
 set(installed ${PROJECT_BINARY_DIR}/installed)
 register_build(ON install ${CMAKE_COMMAND} -D BUILT=${PROJECT_BINARY_DIR} -D PREFIX=${installed} -P ${tests}/install.cmake)
 set_tests_properties(install PROPERTIES FIXTURES_SETUP installed)
 
-# The project consumer/`way`, configured with ARGN, built and run.
+# The test `name`: the project consumer/`way`, configured with ARGN for the compiler `cxx`, built and run.
+function(register_project needs name way cxx)
+  set(build ${PROJECT_BINARY_DIR}/consumer/${name})
+  register_build("${needs}" ${name} ${CMAKE_CTEST_COMMAND} --build-and-test ${tests}/consumer/${way} ${build}
+    --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_CXX_COMPILER=${cxx} ${ARGN} --test-command ${build}/consumer)
+endfunction()
 function(register_consumer needs way)
-  set(build ${PROJECT_BINARY_DIR}/consumer/${way})
-  register_build("${needs}" consumer_${way} ${CMAKE_CTEST_COMMAND} --build-and-test ${tests}/consumer/${way} ${build}
-    --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} ${ARGN} --test-command ${build}/consumer)
+  register_project("${needs}" consumer_${way} ${way} ${CMAKE_CXX_COMPILER} ${ARGN})
 endfunction()
 set(sources -DTRICYCLE=${PROJECT_SOURCE_DIR} -DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR})
 set(package -DCMAKE_PREFIX_PATH=${installed} -DEigen3_DIR=${Eigen3_DIR})
 register_consumer(ON add_subdirectory ${sources})
 register_consumer("${Eigen3_DIR}" find_package ${package})
+register_consumer(ON shared_libraries ${sources})
+register_consumer("${PYTHON}" single_header -DTRICYCLE=${PROJECT_SOURCE_DIR} -DEIGEN=${eigen})
+
+# And without CMake. That needs an Eigen which pkg-config knows.
+find_program(PKG_CONFIG pkg-config)
+if(PKG_CONFIG)
+  execute_process(COMMAND ${PKG_CONFIG} --exists "eigen3 >= 3.4" RESULT_VARIABLE no_eigen)
+  if(no_eigen EQUAL 0)
+    set(pkg_config_and_eigen ${PKG_CONFIG})
+  endif()
+endif()
+register_build("${pkg_config_and_eigen}" consumer_pkg_config ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D PKG_CONFIG=${PKG_CONFIG} -D PREFIX=${installed}
+  -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/consumer/pkg_config.cmake)
+
+# Other compilers, where they are installed; the one of this build and the preset clang's see all the tests.
+file(REAL_PATH "${CMAKE_CXX_COMPILER}" this_compiler)
+if(CLANG)
+  file(REAL_PATH "${CLANG}" this_clang)
+endif()
+foreach(other g++-12 g++-13 g++-14 g++-15 g++-16 clang++-14 clang++-15 clang++-16 clang++-19 clang++-22 clang++-23)
+  find_program(COMPILER_${other} ${other})
+  set(found "${COMPILER_${other}}")
+  if(found)
+    file(REAL_PATH "${found}" real)
+  endif()
+  if(NOT (found AND (real STREQUAL this_compiler OR real STREQUAL "${this_clang}")))
+    register_project("${found}" compiler_${other} add_subdirectory "${found}" ${sources})
+  endif()
+endforeach()
 
 # The same two ways for a program that nvcc compiles: it uses a GPU if there is one.
 set(nvcc -DCMAKE_CUDA_COMPILER=${NVCC} -DCMAKE_CUDA_ARCHITECTURES=90-real)
@@ -92,7 +129,7 @@ if(Eigen3_DIR)
   set(nvcc_and_eigen ${NVCC})
 endif()
 register_consumer("${nvcc_and_eigen}" find_package_cuda ${nvcc} ${package})
-set_tests_properties(consumer_find_package consumer_find_package_cuda PROPERTIES FIXTURES_REQUIRED installed)
+set_tests_properties(consumer_find_package consumer_find_package_cuda consumer_pkg_config PROPERTIES FIXTURES_REQUIRED installed)
 
 # ---------------------------------------------------------------- CUDA
 
@@ -101,7 +138,6 @@ register_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
 
 # ---------------------------------------------------------------- what must not compile: einsum strings, mixed element types
 
-set(eigen $<TARGET_PROPERTY:Eigen3::Eigen,INTERFACE_INCLUDE_DIRECTORIES>)
 foreach(what einsum cast)
   register_build(ON ${what}_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
     -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/${what}_refuses.cmake)

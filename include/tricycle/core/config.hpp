@@ -5,6 +5,7 @@
 #define TRICYCLE_VERSION_MAJOR 0
 #define TRICYCLE_VERSION_MINOR 1
 #define TRICYCLE_VERSION_PATCH 0
+#define TRICYCLE_VERSION (TRICYCLE_VERSION_MAJOR * 10000 + TRICYCLE_VERSION_MINOR * 100 + TRICYCLE_VERSION_PATCH)   // to compare with
 
 // One source, two devices: a unit that nvcc compiles can use GPUs (TRICYCLE_CUDA), and so can one that is compiled for the
 // tests' emulator (which also defines TRICYCLE_EMULATED). Formulas are marked TRICYCLE_HD, which means something to nvcc alone.
@@ -33,6 +34,10 @@
 #else
 #define TRICYCLE_HOST_CALLS
 #endif
+
+// Before a function that holds what a process is to have once, such as the pool of threads: a program and the shared libraries
+// that it is linked to then share it, also those that hide their symbols (-fvisibility=hidden).
+#define TRICYCLE_PROCESS_WIDE __attribute__((visibility("default")))
 
 // Some platforms' headers define these as macros, which would be read into our names. (libstdc++ takes them away as well.)
 #undef min

@@ -86,7 +86,7 @@ namespace detail {
 struct Stock {
   std::mutex mutex;
   std::vector<std::unique_ptr<Context>> idle;
-  static Stock& instance() {
+  TRICYCLE_PROCESS_WIDE static Stock& instance() {
     static Stock& stock = *new Stock;
     return stock;
   }
@@ -121,7 +121,7 @@ struct Contexts {
 };
 
 /// This thread's contexts, or null once the thread has torn them down.
-inline Contexts* contexts(bool end = false) {
+TRICYCLE_PROCESS_WIDE inline Contexts* contexts(bool end = false) {
   thread_local bool gone = false;
   if (end) gone = true;
   if (gone) return nullptr;

@@ -13,7 +13,7 @@ namespace gpu {
 class Pool;
 
 /// How many steps are being captured, by any thread.
-inline std::atomic<int>& captures() {
+TRICYCLE_PROCESS_WIDE inline std::atomic<int>& captures() {
   static std::atomic<int> n = 0;
   return n;
 }
@@ -40,7 +40,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   }
 
   /// The one that all share. Never destroyed, as tensors with static storage may be later.
-  static const std::shared_ptr<Pool>& of(Device device) {
+  TRICYCLE_PROCESS_WIDE static const std::shared_ptr<Pool>& of(Device device) {
     static std::mutex mutex;
     static auto& pools = *new std::map<int, std::shared_ptr<Pool>>;
     std::lock_guard lock(mutex);

@@ -50,7 +50,7 @@ constexpr std::size_t class_bytes(int c) {
 /// storage may be later.
 class Stock {
  public:
-  static Stock& instance() {
+  TRICYCLE_PROCESS_WIDE static Stock& instance() {
     static Stock& stock = *new Stock;
     return stock;
   }
@@ -129,7 +129,7 @@ class Cache {
 };
 
 /// This thread's cache, or null once the thread has torn it down (a tensor with static storage may live longer).
-inline Cache* thread_cache() {
+TRICYCLE_PROCESS_WIDE inline Cache* thread_cache() {
   thread_local bool gone = false;
   struct Owner {
     Cache cache;

@@ -79,7 +79,7 @@ inline void synchronise([[maybe_unused]] Device device) {
 
 /// How often captured steps were begun, ended or run. They write to tensors behind the back of their versions, so what is
 /// derived from a tensor and kept must be made anew when this has changed.
-inline std::atomic<std::uint64_t>& replay_count() {
+TRICYCLE_PROCESS_WIDE inline std::atomic<std::uint64_t>& replay_count() {
   static std::atomic<std::uint64_t> count = 0;
   return count;
 }

@@ -39,7 +39,7 @@ struct ProductOptions {
   bool tf32 = false;                                     // floats with 10 bits of their mantissa: several times as fast
   bool tuned = false;                                    // time cuBLASLt's candidates for each shape, and keep the fastest
 };
-inline ProductOptions& product_options() {
+TRICYCLE_PROCESS_WIDE inline ProductOptions& product_options() {
   static ProductOptions options;
   return options;
 }
@@ -47,7 +47,7 @@ inline ProductOptions& product_options() {
 /// Which of cuBLASLt's candidates each shape uses, where that is not its first. Saved with a checkpoint, so that a resumed
 /// run gives the same bits.
 using ProductChoices = std::map<std::string, int>;
-inline ProductChoices& product_choices() {
+TRICYCLE_PROCESS_WIDE inline ProductChoices& product_choices() {
   static ProductChoices choices;
   return choices;
 }

@@ -97,7 +97,7 @@ class Generator {
 };
 
 /// This thread's generator; until it is seeded, that of seed 0.
-inline Generator& generator() {
+TRICYCLE_PROCESS_WIDE inline Generator& generator() {
   thread_local Generator of_thread(0);
   return of_thread;
 }

@@ -25,7 +25,7 @@ inline int available_cpus() {
   return n == 0 ? 1 : static_cast<int>(n);
 }
 
-inline std::atomic<int>& wanted_threads() {
+TRICYCLE_PROCESS_WIDE inline std::atomic<int>& wanted_threads() {
   static std::atomic<int> n = available_cpus();
   return n;
 }
@@ -44,7 +44,7 @@ inline void set_threads(int n) {
 namespace kernel {
 
 /// Loops over fewer elements than this stay on the calling thread. Tests set it to 1 to have every loop cut.
-inline Index& serial_below() {
+TRICYCLE_PROCESS_WIDE inline Index& serial_below() {
   static Index elements = 1 << 14;
   return elements;
 }
@@ -59,7 +59,7 @@ TRICYCLE_HD constexpr Index split(Index n, Index grain) { return n / grain + (n 
 class Pool {
  public:
   /// The process's pool. Left to the operating system on purpose: helpers may still look at it while statics are destroyed.
-  static Pool& instance() {
+  TRICYCLE_PROCESS_WIDE static Pool& instance() {
     static Pool& pool = *new Pool;
     return pool;
   }
@@ -126,6 +126,8 @@ class Pool {
   }
 
   void serve(Helper& self) {
+    struct Stay { ~Stay() {} };             // a shared library stays loaded as long as a thread has such a thing of its
+    [[maybe_unused]] thread_local Stay stay;
     for (int calls = 0;;) {
       calls = await_change(self.calls, calls);
       int state = state_.load(std::memory_order_relaxed);

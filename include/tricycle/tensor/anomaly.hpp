@@ -8,7 +8,7 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
-inline bool& detecting() {
+TRICYCLE_PROCESS_WIDE inline bool& detecting() {
   thread_local bool on = false;
   return on;
 }

@@ -26,7 +26,7 @@ namespace detail {
 struct Held { const void* at; std::size_t bytes; };
 
 /// Copies of tensors say what they hold here, while someone listens: explain() copies back_fns, and so learns what is in them.
-inline std::vector<Held>*& listener() {
+TRICYCLE_PROCESS_WIDE inline std::vector<Held>*& listener() {
   thread_local std::vector<Held>* here = nullptr;
   return here;
 }
@@ -79,7 +79,7 @@ struct AnyNode {
   int waiting_ = 0;                                      // consumers whose gradient has not come yet in that walk
 };
 
-inline bool& recording() {
+TRICYCLE_PROCESS_WIDE inline bool& recording() {
   thread_local bool on = true;
   return on;
 }
@@ -99,7 +99,7 @@ class NoGrad {
 /// Let every node under `root` propagate, each one after everything that was computed from it (Kahn's order). Walks are
 /// numbered, and a node starts afresh in each: so one that a back_fn broke off by throwing needs no tidying up.
 inline void walk_back(std::shared_ptr<AnyNode> root, const BackwardOptions& options) {
-  static std::atomic<std::uint64_t> walks = 0;
+  static std::atomic<std::uint64_t> walks = std::uint64_t{reinterpret_cast<std::uintptr_t>(&walks)} << 16;   // a shared library's own begin elsewhere
   const std::uint64_t walk = ++walks;
 
   for (std::vector<AnyNode*> found{root.get()}; !found.empty();) {
