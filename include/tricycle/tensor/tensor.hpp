@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <span>
+#include "tricycle/core/fixed_string.hpp"
 #include "tricycle/core/storage.hpp"
 #include "tricycle/tensor/tape.hpp"
 
@@ -137,6 +138,10 @@ class Tensor {
   /// The same numbers with another shape of the same size; one extent may be -1 and is worked out.
   Tensor reshape(std::initializer_list<Index> extents) const;
   Tensor reshape(const Shape& to) const;
+
+  /// einsum<subscript>(*this, others...)   (op/einsum.hpp)
+  template <FixedString subscript, class... Others>
+  Tensor einsum(const Others&... others) const;
 
   /// The same numbers under another shape from element `offset` on, without a history. For ops.
   Tensor view(Shape shape, Index offset = 0) const {
