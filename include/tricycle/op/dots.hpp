@@ -41,7 +41,7 @@ struct ProductRows {
   TRICYCLE_HD bool aligned() const { return rows_are_aligned(a, step_a) && rows_are_aligned(b, step_b); }
 };
 
-/// c (batch) = or += the sum over `sums` of a b. Both have all these labels; c is contiguous in the order of `batch`.
+/// c (batch) = or += the sum over `sums` of a b; c is contiguous in the order of `batch`. There are such labels, and numbers.
 template <class T>
 void dots(Device device, const Extents& extents, const View<const T>& a, const View<const T>& b, const Labels& batch, LabelSet sums, Gather<T> c) {
   const Extents nothing{};
@@ -85,6 +85,29 @@ void dots(Device device, const Extents& extents, const View<const T>& a, const V
   kernel::rows(device, count * parts, (std::min)(sum.extent, kernel::grain),
                DotRows<T, compute<T>>{walk, side_by_side, pieces, a.at, b.at, {partial.mutable_data(), false}});
   sum_rows<compute<T>, T>(device, count, parts, partial.data(), 1, c);
+}
+
+/// x, its labels as often as they stand there, summed over all that are not `kept`; itself where that is none.
+template <class T>
+Labelled<T> summed(const Tensor<T>& x, const Labels& labels, LabelSet kept, const Extents& extents) {
+  const LabelSet over = labels.set() & ~kept;
+  if (over == 0) return {x, labels};
+  Labelled<T> sums(labels.of(kept), extents, x.device());
+  const Gather<T> to{sums.numbers.mutable_data(), false};
+  if (sums.numbers.size() == 0) return sums;
+  if (labels.repeats() && size_of(over, extents) > 0) {  // along a diagonal: the numbers times 1
+    const Tensor<T> one = filled(Shape{}, T(1.f), x.device());
+    dots(x.device(), extents, View<const T>(x.data(), labels, extents), View<const T>(one.data(), {}, extents), sums.labels, over, to);
+    return sums;
+  }
+  Shape shape;
+  AxisSet axes;
+  for (char c : labels.of(labels.set())) {
+    axes[static_cast<std::size_t>(shape.rank())] = !(kept & set_of(c));
+    shape.push_back(extents[static_cast<std::size_t>(number_of(c))]);
+  }
+  sum_over<T, T>(x.device(), shape, axes, x.data(), 1, to);
+  return sums;
 }
 
 }  // namespace detail

@@ -150,23 +150,6 @@ Labelled<T> arranged(Device device, const Extents& extents, const View<const T>&
   return copy;
 }
 
-/// x, its labels as often as they stand there, summed over all that are not `kept`; itself where that is none.
-template <class T>
-Labelled<T> summed(const Tensor<T>& x, const Labels& labels, LabelSet kept, const Extents& extents) {
-  if ((labels.set() & ~kept) == 0) return {x, labels};
-  const Labels axes = labels.of(labels.set());
-  const Tensor<T> from = labels.repeats() ? arranged(x.device(), extents, View<const T>(x.data(), labels, extents), axes).numbers : x.detach();   // the diagonal first
-  Shape shape;
-  AxisSet over;
-  for (char c : axes) {
-    over[static_cast<std::size_t>(shape.rank())] = !(kept & set_of(c));
-    shape.push_back(extents[static_cast<std::size_t>(number_of(c))]);
-  }
-  Labelled<T> sums(axes.of(kept), extents, x.device());
-  sum_over<T, T>(x.device(), shape, over, from.data(), 1, {sums.numbers.mutable_data(), false});
-  return sums;
-}
-
 }  // namespace detail
 }
 }  // namespace tricycle
