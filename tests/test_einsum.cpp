@@ -200,6 +200,11 @@ TEST_CASE("random einsums are what loops make of them", "[einsum]") {
   }
 }
 
+TEST_CASE("chains and rings of many operands are what loops make of them", "[einsum]") {
+  check_by_loops<double>("ab,bc,cd,de,ef,fg,gh,hi,ij->aj", cases("[2 2] [2 3] [3 2] [2 2] [2 3] [3 1] [2 2] [2 3] [3 2]")[0], 1e-12L);
+  check_by_loops<double>("ab,bc,cd,de,ef,fg,gh,hi,ij,ja", cases("[2 1] [2 3] [3 2] [2 2] [2 1] [3 2] [2 2] [2 2] [2 2] [2 2]")[0], 1e-12L);
+}
+
 TEST_CASE("steps of more labels than a tensor has axes", "[einsum]") {
   std::string text;                                      // nine operands, each of which shares a letter with each of the others
   for (int i = 0; i < 9; ++i) {
