@@ -10,7 +10,7 @@ namespace examples {
 /// that it is multiplied with and 12 for each pair of a token and one of its context in each number of each layer (Chowdhery et
 /// al., "PaLM", arXiv:2204.02311, appendix B).
 inline double flops_per_token(const tricycle::GPTConfig& c, tricycle::Index n_parameters) {
-  tricycle::Index looked_up = c.context_window + (c.tied ? 0 : c.vocab_size);              // rows of tables, which nothing is multiplied with
+  tricycle::Index looked_up = (c.positions == "learned" ? c.context_window : 0) + (c.tied ? 0 : c.vocab_size);              // rows of tables, which nothing is multiplied with
   return 6 * static_cast<double>(n_parameters - looked_up * c.embedding_dim) + 12 * static_cast<double>(c.n_layers * c.embedding_dim * c.context_window);
 }
 

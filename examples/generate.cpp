@@ -1,6 +1,6 @@
-// generate: a GPT that train_gpt has trained goes on with a prompt, printing as it thinks.
+// generate: a GPT that train_gpt has trained, or a GPT-2 from elsewhere, goes on with a prompt, printing as it thinks.
 #include "command_line.hpp"
-#include "run_folder.hpp"
+#include "model_folder.hpp"
 #include "tricycle/tricycle.hpp"
 
 namespace {
@@ -32,14 +32,13 @@ std::vector<std::string> all_prompts(const std::string& prompt, const std::strin
 }
 
 int program(examples::CommandLine& line) {
-  examples::RunFolder folder;
-  std::string prompt, prompts_file, stop;
+  std::string path, prompt, prompts_file, stop;
   GenerateOptions options;
   Index seed_number = 1337, samples = 1;
   bool greedy = false;
   Device device = Device::cpu;
   line.about("Goes on with a prompt as the text would that a model of train_gpt has learnt from.");
-  line.option("--model FOLDER", folder.path, "what train_gpt --out has written");
+  line.option("--model FOLDER", path, "what train_gpt --out has written, or a GPT-2 with its tokeniser as Hugging Face's transformers saves them");
   line.option("--prompt TEXT", prompt, "what to go on with, in characters that the model knows (without it: a new line, or the first of them)");
   line.option("--prompts FILE", prompts_file, "a prompt in each line instead: all are gone on with at a time, and shown when they are done");
   line.option("--samples N", samples, "how often to go on with each", {.least = 1, .most = 1e6});
@@ -53,19 +52,20 @@ int program(examples::CommandLine& line) {
   line.option("--device cpu|cuda[:N]", device, "where to compute");
   line.flag("--greedy", greedy, "always the likeliest token");
   line.parse();
-  if (folder.path.empty()) throw examples::UsageError("--model FOLDER is needed: what train_gpt has written");
+  if (path.empty()) throw examples::UsageError("--model FOLDER is needed: what train_gpt has written");
   if (!prompt.empty() && !prompts_file.empty()) throw examples::UsageError("--prompt or --prompts, not both");
   if (greedy) options.temperature = 0;
   options.seed = static_cast<std::uint64_t>(seed_number);
 
-  auto config = folder.read_config();
-  auto tokeniser = folder.read_tokeniser(config);
+  examples::ModelFolder folder(path);
+  auto& tokeniser = folder.tokeniser();
   if (!stop.empty()) options.stop = one_token(tokeniser, stop);
   auto prompts = all_prompts(prompt, prompts_file, samples);
   std::vector<std::vector<int>> ids;
   for (auto& text : prompts) ids.push_back(text.empty() ? examples::beginning(tokeniser) : tokeniser.encode(text));
-  GPT<float> model(config.training.model);
-  load_model(model, folder.model());
+  auto undrawn = [](const Shape& shape) { return Tensor<float>(shape); };
+  GPT<float> model(folder.config(), undrawn, undrawn);
+  folder.load(model);
   model.eval();
   model.to(device);
   if (prompts.size() == 1) {

@@ -61,11 +61,11 @@ struct RunFolder {
     });
   }
 
-  /// Throws when the tokens are not those of the model.
-  tricycle::Tokeniser read_tokeniser(const RunConfig& run) const {
-    auto tokens = tricycle::Tokeniser::load(tokeniser());
-    tricycle::Index n = tokens.vocab_size(), wanted = run.training.model.vocab_size;
-    tricycle::check(n == wanted, tokeniser(), " has ", n, " tokens, but the model in ", config(), " has ", wanted);
+  tricycle::Tokeniser read_tokeniser(const RunConfig& run) const { return fitting(run.training.model, tricycle::Tokeniser::load(tokeniser()), tokeniser()); }
+
+  /// The tokens that a file or folder holds. Throws when they are not those of the model.
+  tricycle::Tokeniser fitting(const tricycle::GPTConfig& model, tricycle::Tokeniser tokens, const std::string& path_of_tokens) const {
+    tricycle::check(tokens.vocab_size() == model.vocab_size, path_of_tokens, " has ", tokens.vocab_size(), " tokens, but the model in ", config(), " has ", model.vocab_size);
     return tokens;
   }
 

@@ -8,7 +8,7 @@ using examples::Run;
 /// The token files of a run. What made them is in tokeniser.json beside them, or else is GPT-2's.
 examples::Text map_text(const Run& run) {
   const std::string &folder = run.config.data, beside = folder + "/tokeniser.json";
-  auto tokeniser = run.resume ? run.folder.read_tokeniser(run.config) : file_exists(beside) ? Tokeniser::load(beside) : Tokeniser(examples::load_gpt2(run.tokeniser_files));
+  auto tokeniser = run.resume ? run.folder.read_tokeniser(run.config) : run.from ? run.from->tokeniser() : file_exists(beside) ? Tokeniser::load(beside) : Tokeniser(examples::load_gpt2(run.tokeniser_files));
   return {tokeniser, examples::map_tokens(folder + "/train.bin", tokeniser.vocab_size()), examples::map_tokens(folder + "/val.bin", tokeniser.vocab_size())};
 }
 
@@ -19,6 +19,7 @@ examples::Text read_text(const Run& run) {
   const Index usual = run.config.training.model.vocab_size;
   auto make = [&]() -> Tokeniser {
     if (run.resume) return run.folder.read_tokeniser(run.config);
+    if (run.from) return run.from->tokeniser();
     if (run.config.tokeniser == "character") return CharacterTokeniser::train(text);
     if (run.config.tokeniser == "gpt2") return examples::load_gpt2(run.tokeniser_files);
     return BPETokeniser::train(text, run.vocab.value_or(usual > 256 ? static_cast<int>(usual) : 1024));
@@ -29,11 +30,13 @@ examples::Text read_text(const Run& run) {
 }
 
 template <class T>
-int train(const Run& run, const examples::Text& text) {
+int train(Run run, const examples::Text& text) {
+  auto from = std::exchange(run.from, nullptr);
   examples::Trainer<T> trainer(run, text);
   if (run.resume) {
     trainer.load();
   } else {                                               // from its first moment on there is something to resume
+    if (from) trainer.load(*std::exchange(from, nullptr));         // and then gone from memory
     trainer.save();
     text.tokeniser.save(run.folder.tokeniser());
   }
@@ -74,9 +77,9 @@ int program(examples::CommandLine& line) {
                std::to_string(config.model.n_layers) + " layers, width " + std::to_string(config.model.embedding_dim) + ", context " +
                std::to_string(config.model.context_window)).c_str());
   }
-  if (config.precision == "bf16") return train<bf16>(run, text);
-  if (config.precision == "half") return train<tricycle::half>(run, text);
-  return train<float>(run, text);
+  if (config.precision == "bf16") return train<bf16>(std::move(run), text);
+  if (config.precision == "half") return train<tricycle::half>(std::move(run), text);
+  return train<float>(std::move(run), text);
 }
 
 }  // namespace

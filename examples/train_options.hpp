@@ -12,7 +12,8 @@ inline std::string free_folder() {
   return folder;
 }
 
-/// Throws unless the options ask for what the saved run is: another model or configuration is another run.
+/// Throws unless the options ask for what the saved run is, or the model that a new one begins with: another model or
+/// configuration is another run.
 inline void check_same(const RunConfig& saved, const RunConfig& asked, const std::string& folder) {
   const GPTConfig &before = saved.training.model, &now = asked.training.model;
   for (auto [option, had, wanted] : {std::tuple("--config", saved.name, asked.name), {"--tokeniser", saved.tokeniser, asked.tokeniser}})
@@ -20,11 +21,13 @@ inline void check_same(const RunConfig& saved, const RunConfig& asked, const std
   for (auto [option, had, wanted] : {std::tuple("--context", before.context_window, now.context_window), {"--layers", before.n_layers, now.n_layers},
                                      {"--heads", before.n_heads, now.n_heads}, {"--width", before.embedding_dim, now.embedding_dim}})
     check(had == wanted, "the model in ", folder, " has ", option, ' ', had, ", not ", wanted);
+  for (auto [option, had, wanted] : {std::tuple("--activation", before.activation, now.activation), {"--norm", before.norm, now.norm}, {"--positions", before.positions, now.positions}})
+    check(had == wanted, "the model in ", folder, " has ", option, ' ', had, ", not ", wanted);
 }
 
 inline Run read_command_line(CommandLine& line) {
   Run run;
-  std::string out, resumed;
+  std::string out, resumed, from;
   RunConfig& config = run.config;
   TrainingConfig& c = config.training;
   GPTConfig& model = c.model;
@@ -36,6 +39,7 @@ inline Run read_command_line(CommandLine& line) {
               std::string("char|") + tokenisers);
   line.option("--vocab N", run.vocab, "pieces of words to tell apart (without it: as many as the configuration says, or 1024)", {.least = 256, .most = most});
   line.option("--tokeniser-files PATH", run.tokeniser_files, "GPT-2's tokenizer.json, or the folder of its vocab.json and merges.txt");
+  line.option("--from FOLDER", from, "a model to begin with: what train_gpt has written, or a GPT-2 with its tokeniser as Hugging Face's transformers saves them");
   line.option("--steps N", c.steps, "updates of the weights", {.least = 1, .most = most});
   line.choice("--budget steps|chinchilla", run.budget, "how long: so many steps, or until each parameter has had its some 20 tokens");
   line.option("--batch N", c.batch, "windows of text in a pass", {.least = 1, .most = most});
@@ -43,6 +47,9 @@ inline Run read_command_line(CommandLine& line) {
   line.option("--layers N", model.n_layers, "transformer blocks", {.least = 1, .most = most});
   line.option("--heads N", model.n_heads, "heads of attention, a divisor of the width", {.least = 1, .most = most});
   line.option("--width N", model.embedding_dim, "numbers that stand for a token", {.least = 1, .most = most});
+  line.choice("--activation " + activation_names(), model.activation, "what stands between the layers of a block's small network");
+  line.choice(std::string("--norm ") + norm_names, model.norm, "how what flows between blocks is normalised");
+  line.choice(std::string("--positions ") + position_names, model.positions, "how a token knows where it stands");
   line.option("--lr F", c.learning_rate, "learning rate at its highest; it ends at a tenth of it", {.above = 0});
   line.option("--accumulate N", c.accumulate, "passes whose gradients make one step", {.least = 1, .most = most});
   line.option("--dropout F", model.dropout, "probability that an activation is dropped", {.least = 0, .below = 1});
@@ -63,14 +70,21 @@ inline Run read_command_line(CommandLine& line) {
 
   run.resume = !resumed.empty();
   if (run.resume && !out.empty() && out != resumed) throw UsageError("--resume goes on in its own folder: leave --out away");
+  if (run.resume && !from.empty()) throw UsageError("--from is for a new run: --resume goes on with its own weights");
   run.folder.path = run.resume ? resumed : out.empty() ? free_folder() : out;
   auto before = run.resume ? run.folder.read_config() : RunConfig{.name = config.name, .training = named_config(config.name)};
-  if (!run.resume) before.tokeniser = tokeniser_for(before.training.model.vocab_size);
+  if (!from.empty()) {
+    run.from = std::make_shared<const ModelFolder>(from);
+    before.training.model = run.from->config();
+    before.tokeniser = run.from->tokeniser().kind();
+  } else if (!run.resume) {
+    before.tokeniser = tokeniser_for(before.training.model.vocab_size);
+  }
   config = before;
   line.parse();
   config.tokeniser = tokeniser_kind(config.tokeniser);
-  if (run.resume) check_same(before, config, run.folder.path);
-  if (run.vocab && (run.resume || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
+  if (run.resume || run.from) check_same(before, config, run.from ? from : run.folder.path);
+  if (run.vocab && (run.resume || run.from || config.tokeniser != "bpe")) throw UsageError("--vocab is for a new run with --tokeniser bpe");
   if (run.budget == "chinchilla" && line.peek("--steps")) throw UsageError("--steps or --budget chinchilla, not both");
   if (line.peek("--lr")) c.least_learning_rate = c.learning_rate / 10;
   if (config.data.empty()) throw UsageError("--data FILE|FOLDER is needed: what to learn from");

@@ -3,6 +3,7 @@
 #include <chrono>
 #include "command_line.hpp"
 #include "flops.hpp"
+#include "model_folder.hpp"
 #include "report.hpp"
 #include "run_folder.hpp"
 #include "terminal.hpp"
@@ -18,6 +19,7 @@ struct Run {
   std::optional<Index> stop_at;
   std::optional<int> vocab;
   std::string tokeniser_files;
+  std::shared_ptr<const ModelFolder> from;               // what a new run begins with, if not with random weights
   int n_threads = threads();
   Device device = Device::cpu;
   std::string budget = "steps", capture = "on";
@@ -120,6 +122,9 @@ class Trainer {
                                {"generator", generator().state()}, {"products", products()}});
     save_safetensors(run_.folder.last(), entries, {{"state", state.dump()}});
   }
+
+  /// Begin with these weights.
+  void load(const ModelFolder& from) { from.load(model_); }
 
   /// Go on from what save() wrote.
   void load() {

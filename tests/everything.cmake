@@ -22,13 +22,26 @@ if(TARGET train_gpt)
   register_programs(output fast)
   register_programs(errors fast)
   register_programs(resume slow)
-  if(PYTHON)
-    execute_process(COMMAND ${PYTHON} -c "import tensorboard" RESULT_VARIABLE no_tensorboard OUTPUT_QUIET ERROR_QUIET)
-  endif()
-  if(PYTHON AND no_tensorboard EQUAL 0)
-    register_programs(tensorboard fast)
-  else()
-    register_if("" programs_tensorboard fast)            # named as skipped
+
+  # A test that needs packages of PyPI, all of which Python must have: else it is named as skipped.
+  function(register_programs_with packages what label)
+    set(missing 1)
+    if(PYTHON)
+      execute_process(COMMAND ${PYTHON} -c "from importlib.util import find_spec; exit(None in map(find_spec, '${packages}'.split()))" RESULT_VARIABLE missing)
+    endif()
+    if(missing EQUAL 0)
+      register_programs(${what} ${label})
+    else()
+      register_if("" programs_${what} ${label})
+    endif()
+    set(missing ${missing} PARENT_SCOPE)
+  endfunction()
+  register_programs_with("tensorboard" tensorboard fast)
+  register_programs_with("numpy safetensors torch transformers" interchange slow)
+  if(missing EQUAL 0)
+    add_executable(interchange programs/interchange.cpp)
+    target_link_libraries(interchange PRIVATE tricycle::tricycle)
+    set_target_properties(interchange PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
   endif()
 endif()
 if(TARGET train_gpt_emulated)
@@ -123,10 +136,12 @@ set_tests_properties(consumer_find_package consumer_find_package_cuda consumer_p
 # What nvcc can build in a few minutes. The preset `cuda` is all of it, and takes several times as long.
 register_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
 
-# ---------------------------------------------------------------- einsum strings that must not compile
+# ---------------------------------------------------------------- what must not compile: einsum strings, mixed element types
 
-register_build(ON einsum_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
-  -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/einsum_refuses.cmake)
+foreach(what einsum cast)
+  register_build(ON ${what}_refuses ${CMAKE_COMMAND} -D CXX=${CMAKE_CXX_COMPILER} -D LIBRARY=${PROJECT_SOURCE_DIR}/include -D EIGEN=${eigen}
+    -D SCRATCH=${PROJECT_BINARY_DIR} -P ${tests}/${what}_refuses.cmake)
+endforeach()
 
 # ---------------------------------------------------------------- the same tests, built otherwise
 

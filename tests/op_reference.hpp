@@ -131,6 +131,15 @@ inline Numbers part(const Numbers& x, int axis, Index from, Index to) {
   });
 }
 
+/// Places from, from + step, ... of an axis, `count` of them.
+inline Numbers every(const Numbers& x, int axis, Index from, Index count, Index step) {
+  return build(x.shape.with(axis, count), [&](Place p) {
+    Index& i = p[static_cast<std::size_t>(axis)];
+    i = from + i * step;
+    return x[p];
+  });
+}
+
 /// a, then b along an axis.
 inline Numbers joined(const Numbers& a, const Numbers& b, int axis) {
   const Index n = a.shape[axis];
@@ -150,6 +159,22 @@ inline Real sum(const std::vector<Real>& x) {
 inline Real mean(const std::vector<Real>& x) { return sum(x) / static_cast<Real>(x.size()); }
 inline Real largest(const std::vector<Real>& x) { return *std::max_element(x.begin(), x.end()); }
 inline Real where_largest(const std::vector<Real>& x) { return static_cast<Real>(std::max_element(x.begin(), x.end()) - x.begin()); }
+inline Real smallest(const std::vector<Real>& x) { return *std::min_element(x.begin(), x.end()); }
+inline Real where_smallest(const std::vector<Real>& x) { return static_cast<Real>(std::min_element(x.begin(), x.end()) - x.begin()); }
+inline Real product(const std::vector<Real>& x) {
+  Real all = 1;
+  for (Real v : x) all *= v;
+  return all;
+}
+inline Real variance(std::vector<Real> x) {
+  const Real centre = mean(x);
+  for (Real& v : x) v = (v - centre) * (v - centre);
+  return mean(x);
+}
+inline Real log_sum_exp(std::vector<Real> x) {
+  for (Real& v : x) v = std::exp(v);
+  return std::log(sum(x));
+}
 
 /// The largest is taken off, or e^x would overflow; not that long doubles mind before 11,000.
 inline std::vector<Real> softmax(std::vector<Real> x) {
@@ -167,6 +192,16 @@ inline Function normalised(Real eps) {
     for (Real v : x) squares += v * v;
     Real r = 1 / std::sqrt(squares / static_cast<Real>(x.size()) + eps);
     for (Real& v : x) v *= r;
+    return x;
+  });
+}
+
+/// Rows whose squares have the mean 1.
+inline Function rms_normalised(Real eps) {
+  return by_row([eps](std::vector<Real> x) {
+    Real squares = 0;
+    for (Real v : x) squares += v * v;
+    for (Real& v : x) v /= std::sqrt(squares / static_cast<Real>(x.size()) + eps);
     return x;
   });
 }

@@ -48,17 +48,19 @@ std::pair<Index, Index> untrue(const std::string& name, Index width) {
 }
 
 template <class T>
-void compare(bool tied, double tolerance) {
-  Golden golden{.prefix = tied ? "tied." : "untied."};
+void compare(const std::string& kind, double tolerance) {
+  Golden golden{.prefix = kind + "."};
   const Index width = 12;
-  GPT<T> model({.vocab_size = 11, .context_window = 8, .embedding_dim = width, .n_heads = 3, .n_layers = 2, .tied = tied, .bias = !tied});
+  GPTConfig config{.vocab_size = 11, .context_window = 8, .embedding_dim = width, .n_heads = 3, .n_layers = 2, .tied = kind == "tied", .bias = kind == "untied"};
+  if (kind == "modern") config.activation = "swiglu", config.norm = "rms_norm", config.positions = "rotary";
+  GPT<T> model(config);
   if constexpr (std::same_as<T, double>) to<double>(model);
   std::size_t n_parameters = 0;
   model.each_parameter([&](const std::string& name, Parameter& parameter) {
     parameter.assign(golden["parameter." + name]);
     ++n_parameters;
   });
-  CHECK(n_parameters == (tied ? 15u : 30u));
+  CHECK(n_parameters == (config.bias ? 30u : 15u));
   auto inputs = golden.ids("inputs"), targets = golden.ids("targets");
 
   CHECK(relative_error(model(inputs), golden["logits"]) < tolerance);
@@ -101,13 +103,20 @@ std::vector<int> some_ids(Index n) {
 }  // namespace
 
 TEST_CASE("a GPT in double equals the reference to 1e-9") {
-  compare<double>(false, 1e-9);
-  compare<double>(true, 1e-9);
+  for (auto kind : {"untied", "tied", "modern"}) compare<double>(kind, 1e-9);
 }
 
 TEST_CASE("a GPT in float equals the reference to 1e-4") {
-  compare<float>(false, 1e-4);
-  compare<float>(true, 1e-4);
+  for (auto kind : {"untied", "tied", "modern"}) compare<float>(kind, 1e-4);
+}
+
+TEST_CASE("a GPT-2 of transformers says here what it says there", "[gpt2]") {
+  GPT2Checkpoint checkpoint(TRICYCLE_GOLDEN "/gpt2");
+  GPT<float> model(checkpoint.config());
+  checkpoint.load(model);
+  model.eval();
+  auto ids = cast<int>(load_npy<std::int64_t>(TRICYCLE_GOLDEN "/gpt2/ids.npy"));
+  CHECK(relative_error(model(ids), cast<double>(load_npy(TRICYCLE_GOLDEN "/gpt2/logits.npy"))) < 1e-5);
 }
 
 TEMPLATE_TEST_CASE("a GPT in 16 bits is a rounded one: its gradients arrive in float, and it learns", "", bf16, half) {
@@ -146,12 +155,43 @@ TEST_CASE("dropout drops while training and not otherwise, the same for the same
   CHECK(draw(1) != draw(2));
 }
 
+TEST_CASE("the gradients of a GPT of every kind") {
+  seed(21);
+  auto inputs = to_tensor<int>({{1, 0, 2}, {4, 4, 3}}), targets = to_tensor<int>({{0, 2, 2}, {4, 3, 1}});
+  for (std::string activation : {"gelu", "relu", "swish", "glu", "swiglu"})
+    for (bool modern : {false, true}) {
+      INFO(activation);
+      GPTConfig config{.vocab_size = 5, .context_window = 4, .embedding_dim = 4, .n_heads = 2, .n_layers = 1, .tied = modern, .bias = !modern, .activation = activation};
+      if (modern) config.norm = "rms_norm", config.positions = "rotary";
+      GPT<double> model(config, xavier, xavier);
+      to<double>(model);
+      CHECK_NOTHROW(gradcheck(model, [&] { return model.loss(inputs, targets); }));
+    }
+}
+
+TEST_CASE("rotary positions say how far tokens stand apart, and not where") {
+  seed(3);
+  RotaryEncode rotary(8, 2, 100);
+  auto q = normal<double>({1, 1, 2, 4}), k = normal<double>({1, 1, 2, 4});
+  auto match = [&](Index at_q, Index at_k) { return sum(rotary(q, at_q) * rotary(k, at_k)).item(); };
+  CHECK(match(7, 3) == Approx(match(99, 95)).epsilon(1e-12));
+  CHECK(std::abs(match(7, 3) - match(7, 4)) > 1e-3);
+  CHECK(match(5, 5) == Approx(sum(q * k).item()));
+  CHECK(rotary(q, 0).to_vector() == q.to_vector());
+  CHECK_THROWS_WITH(rotary(q, 100), Catch::Contains("(1, 1, 2, 4)") && Catch::Contains("100 tokens from 100 on"));
+  CHECK_THROWS_WITH(RotaryEncode(6, 2, 8), Catch::Contains("6 dimensions do not divide into pairs for 2 heads"));
+}
+
 TEST_CASE("a GPT refuses what it cannot read") {
   GPT<float> model(small);
   CHECK_THROWS_WITH(model(to_tensor<int>({{1, 13}})), Catch::Contains("id 13 at position 1 is not below 13"));
   CHECK_THROWS_WITH(model(to_tensor<int>({{1, -1}})), Catch::Contains("id -1"));
   CHECK_THROWS_WITH(model(Tensor<int>(Shape{1, 257})), Catch::Contains("257 tokens exceed the context of 256"));
   CHECK_THROWS_WITH(GPT<float>({.embedding_dim = 30, .n_heads = 4}), Catch::Contains("30 dimensions do not divide into 4 heads"));
+  CHECK_THROWS_WITH(GPT<float>({.activation = "sine"}), Catch::Contains("no \"sine\": it is one of gelu|relu|swish|glu|swiglu"));
+  CHECK_THROWS_WITH(GPT<float>({.norm = "batch"}), Catch::Contains("no \"batch\": it is one of layer_norm|rms_norm"));
+  CHECK_THROWS_WITH(GPT<float>({.positions = "none"}), Catch::Contains("no \"none\": it is one of learned|rotary"));
+  CHECK_THROWS_WITH(GPT<float>({.embedding_dim = 12, .n_heads = 4, .positions = "rotary"}), Catch::Contains("12 dimensions do not divide into pairs for 4 heads"));
 }
 
 TEST_CASE("a GPT's parameters are drawn in the order in which it is built, and counted") {
@@ -162,6 +202,6 @@ TEST_CASE("a GPT's parameters are drawn in the order in which it is built, and c
   seed(42);
   GPT<float> tiny({.vocab_size = 11, .context_window = 8, .embedding_dim = 12, .n_heads = 3, .n_layers = 2});
   CHECK(tiny.token_embedding.weights.as<float>().to_vector() == first.to_vector());
-  CHECK(tiny.position_embedding.weights.as<float>().to_vector() == second.to_vector());
+  CHECK(tiny.position_embedding->weights.as<float>().to_vector() == second.to_vector());
   CHECK(tiny.blocks[0].attention.in.weights.as<float>().to_vector() == third.to_vector());
 }

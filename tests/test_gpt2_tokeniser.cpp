@@ -163,7 +163,11 @@ TEST_CASE("gpt2: what GPT-2 does not do, tokenizer.json may not ask for", "[gpt2
   REQUIRE(says(with(good, "normalizer", Json::object({{"type", "NFC"}}))) == "key \"normalizer\": GPT-2 has none");
   REQUIRE(says(with(good, "truncation", Json::object())) == "key \"truncation\": GPT-2 has none");
   REQUIRE(says(with(good, "decoder", Json())) == "its pre_tokenizer and its decoder are not both ByteLevel, as GPT-2's are");
-  REQUIRE(says(with(good, "post_processor", Json::object({{"type", "TemplateProcessing"}}))) == "key \"post_processor\": it is not ByteLevel, as GPT-2's is");
+  REQUIRE(says(with(good, "post_processor", Json::object({{"type", "Sequence"}}))) == "key \"post_processor\": it is not ByteLevel, as GPT-2's is, and adds something");
+  auto the_text = Json::parse(R"({"Sequence": {"id": "A", "type_id": 0}})"), an_end = Json::parse(R"({"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}})");
+  auto template_says = [&](const Json::Array& parts) { return says(with(good, "post_processor", Json::object({{"type", "TemplateProcessing"}, {"single", parts}}))); };
+  REQUIRE(template_says({the_text}).empty());
+  for (const Json::Array& parts : {Json::Array{}, Json::Array{an_end}, Json::Array{the_text, an_end}}) REQUIRE(template_says(parts).find("adds something") != std::string::npos);
   REQUIRE(says(with(good, "post_processor", good["decoder"])).empty());
   REQUIRE(says(with(good, "more", 1)) == "json: key \"more\" is unknown");
   REQUIRE(splits_says("add_prefix_space", true) == "key \"add_prefix_space\": GPT-2 adds none");

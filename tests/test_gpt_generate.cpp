@@ -15,9 +15,9 @@ std::vector<int> some_ids(Index n) {
 }
 
 /// A small model whose attention is not even.
-GPT<float> with_large_weights(std::uint64_t s) {
+GPT<float> with_large_weights(std::uint64_t s, const GPTConfig& config = small) {
   seed(s);
-  GPT<float> model(small);
+  GPT<float> model(config);
   model.each_parameter([](auto&, Parameter& p) { p.visit([]<class M>(Tensor<M>& x) {
     for (Index i = 0; i < x.size(); ++i) x.mutable_data()[i] *= M(5);
   }); });
@@ -54,6 +54,22 @@ TEST_CASE("generation with a cache gives the logits and the text of generation w
   auto cached = generate(model, prompt, {.tokens = 200, .temperature = 0});
   CHECK(std::vector<int>(text.begin() + 3, text.end()) == cached);
   CHECK(generate(model, prompt, {.tokens = 600}).size() == 600);                 // past the context
+}
+
+TEST_CASE("so does generation with rotary positions, which a cache holds turned") {
+  GPT<float> model = with_large_weights(6, {.vocab_size = 13, .context_window = 24, .embedding_dim = 32, .n_heads = 4, .n_layers = 2, .activation = "swiglu", .norm = "rms_norm", .positions = "rotary"});
+  NoGrad guard;
+  auto ids = some_ids(24);
+  auto whole = model(to_tensor<int>(ids, {1, 24}));
+  auto cache = model.cache();
+  for (Index at = 0, n = 1; at < 24; at += n, n = at == 1 ? 7 : at == 8 ? 1 : 15) {
+    auto part = model(to_tensor<int>(std::vector<int>(ids.begin() + at, ids.begin() + at + n), {1, n}), &cache);
+    CHECK(close_to(part, whole.view(part.shape(), at * 13), 1e-4, 1e-5));
+  }
+  std::vector<int> text{1, 2, 3};
+  while (text.size() < 24) text.push_back(sample(model(to_tensor<int>(text, {1, static_cast<Index>(text.size())})).span().last(13), {.temperature = 0}));
+  CHECK(generate(model, {1, 2, 3}, {.tokens = 21, .temperature = 0}) == std::vector<int>(text.begin() + 3, text.end()));
+  CHECK(generate(model, {1, 2, 3}, {.tokens = 60}).size() == 60);                // past the context
 }
 
 TEST_CASE("sampling keeps to what it is told") {

@@ -30,26 +30,109 @@ std::vector<std::string> names(const Model& model) {
 
 }  // namespace
 
-TEST_CASE("the gradients of layers and blocks") {
+TEST_CASE("the gradients of layers and blocks, of several shapes") {
   seed(11);
-  auto check = [](auto& model, const Tensor<double>& x) {
-    to<double>(model);
-    CHECK_NOTHROW(gradcheck(model, {x}));
+  auto check = [](const std::vector<Shape>& shapes, auto make) {
+    for (const Shape& shape : shapes) {
+      INFO(shape);
+      auto model = make(shape[-1]);
+      to<double>(model);
+      CHECK_NOTHROW(gradcheck(model, {uniform<double>(shape, -1, 1)}));
+    }
   };
-  Dense dense(3, 4, {.bias = true});
-  check(dense, uniform<double>({2, 5, 3}, -1, 1));
-  LayerNorm norm(4);
-  check(norm, uniform<double>({2, 5, 4}, -1, 1));
-  TwoTimes twice;
-  check(twice, uniform<double>({2, 3}, -1, 1));
-  MultiHeadSelfAttention attention({.embedding_dim = 6, .n_heads = 2, .context_window = 5, .bias = true});
-  check(attention, uniform<double>({2, 5, 6}, -1, 1));
-  MLPBlock mlp({.embedding_dim = 4, .bias = true});
-  check(mlp, uniform<double>({2, 4}, -1, 1));
-  GPT2TransformerBlock block({.embedding_dim = 6, .n_heads = 3, .context_window = 4}, {.embedding_dim = 6});
-  check(block, uniform<double>({2, 4, 6}, -1, 1));
-  Sequential many{Dense(3, 4), Tanh(), Dense(4, 2), Softmax()};
-  check(many, uniform<double>({3, 3}, -1, 1));
+  const std::vector<Shape> any{{3}, {1}, {2, 5}, {0, 3}, {2, 3, 4}, {2, 1, 7}};
+  check(any, [](Index n) { return Dense(n, 4, {.bias = true}); });
+  check(any, [](Index n) { return Dense(n, 1); });
+  check(any, [](Index n) { return LayerNorm(n); });
+  check(any, [](Index n) { return LayerNorm(n, false); });
+  check(any, [](Index n) { return RMSNorm(n); });
+  check(any, [](Index n) { return GLU(n); });
+  check(any, [](Index n) { return SwiGLU(n, 3, {.bias = true}); });
+  check(any, [](Index n) { return Sequential{Dense(n, 3), Tanh(), Dense(3, 4), Sigmoid(), GeLU(), Swish(), Softmax(), LogSoftmax()}; });
+  check({{3}, {2, 3}, {0, 3}, {1, 2, 3}, {4, 3}}, [](Index) { return TwoTimes(); });
+  for (auto& [name, activation] : named_activations())
+    check(any, [&, f = activation](Index n) { return FeedForward({.embedding_dim = n, .hidden_dim = 3, .bias = true, .activation = f}); });
+  check(any, [](Index n) { return MLPBlock({.embedding_dim = n, .expansion = 2, .activation = Gated<Swish>()}); });
+  const std::vector<Shape> tokens{{2, 5, 6}, {1, 1, 2}, {0, 3, 6}, {2, 3, 10}, {1, 4, 4}};
+  check(tokens, [](Index n) { return MultiHeadSelfAttention({.embedding_dim = n, .n_heads = 2, .context_window = 5, .bias = true}); });
+  check(tokens, [](Index n) { return MultiHeadSelfAttention({.embedding_dim = n, .n_heads = n % 4 ? 1 : 2, .context_window = 5, .rotary = true}); });
+  check(tokens, [](Index n) { return GPT2TransformerBlock({.embedding_dim = n, .n_heads = 2, .context_window = 5}, {.embedding_dim = n}); });
+  check(tokens, [](Index n) {
+    return GPT2TransformerBlock({.embedding_dim = n, .n_heads = 1, .context_window = 5, .bias = true, .rotary = true}, {.embedding_dim = n, .bias = true, .activation = Gated<Sigmoid>()}, "rms_norm");
+  });
+  for (const Shape& shape : {Shape{2, 3, 2, 4}, {1, 1, 1, 2}, {0, 2, 1, 4}, {1, 5, 3, 6}, {3, 2, 1, 10}})
+    CHECK_NOTHROW(gradcheck(RotaryEncode(shape[2] * shape[3], shape[2], 8), {uniform<double>(shape, -1, 1)}));
+  for (const Shape& shape : {Shape{}, {1}, {5}, {2, 3}, {0}, {2, 1, 3}}) {
+    Embedding embedding(4, 3);
+    to<double>(embedding);
+    Tensor<int> ids(shape);
+    for (Index i = 0; i < ids.size(); ++i) ids.mutable_data()[i] = static_cast<int>(i * i % 4);
+    CHECK_NOTHROW(gradcheck(embedding, [&] { return embedding.operator()<double>(ids); }));
+  }
+}
+
+TEST_CASE("the gradients of losses, of several shapes") {
+  seed(12);
+  for (const Shape& shape : {Shape{4}, {1}, {2, 3}, {2, 3, 5}, {3, 1, 2}}) {
+    INFO(shape);
+    auto x = uniform<double>(shape, -3, 3), y = uniform<double>(shape, 0.1, 0.9), p = uniform<double>(shape, 0.1, 0.9);
+    CHECK_NOTHROW(gradcheck(MeanSquaredError(), {y, x}));
+    CHECK_NOTHROW(gradcheck(MeanSquaredError{.mean = true}, {y, x}));
+    CHECK_NOTHROW(gradcheck(BinaryCrossEntropy(), {y, x}));
+    CHECK_NOTHROW(gradcheck(BinaryCrossEntropy{.from_logits = false}, {y, p}));
+    Tensor<int> labels(shape.slice(0, shape.rank() - 1));
+    for (Index i = 0; i < labels.size(); ++i) labels.mutable_data()[i] = static_cast<int>(i % shape[-1]);
+    CHECK_NOTHROW(gradcheck([&](auto& logits) { return CrossEntropy()(labels, logits); }, {x}));
+    CHECK_NOTHROW(gradcheck([&](auto& logits) { return CrossEntropy{.ignore_index = 1}(labels, logits); }, {x}));
+  }
+}
+
+TEST_CASE("losses of a few numbers, by hand") {
+  auto y = to_tensor({{1, 2}, {3, 4}}), x = to_tensor({{1, 4}, {0, 4}});
+  CHECK(MeanSquaredError()(y, x).item() == 6.5f);                                // (4 + 9) / 2
+  CHECK(MeanSquaredError{.mean = true}(y, x).item() == 3.25f);
+  CHECK(MeanSquaredError()(to_tensor(3), to_tensor(1)).item() == 4);
+  CHECK(BinaryCrossEntropy()(to_tensor<int>({1, 0}), to_tensor({0, 0})).item() == Approx(std::log(2)));
+  CHECK(BinaryCrossEntropy{.from_logits = false}(to_tensor<bool>({1, 0}), to_tensor({0.25f, 0.5f})).item() == Approx((std::log(4) + std::log(2)) / 2));
+  auto loss = CrossEntropy{.ignore_index = 0}(to_tensor<int>({0, 1, 2}), to_tensor({{0, 0, 1}, {0, 0, 1}, {0, 0, 1}}));
+  const double all = std::log(2 + std::exp(1.0));
+  CHECK(loss.item() == Approx((all + all - 1) / 2));
+  CHECK(CrossEntropy()(to_tensor<int>({0, 1, 2}), to_tensor({{0, 0, 1}, {0, 0, 1}, {0, 0, 1}})).item() == Approx(1.2181114));
+  CHECK(static_cast<float>(MeanSquaredError()(cast<bf16>(y), cast<bf16>(x)).item()) == 6.5f);      // in float, whatever is compared
+}
+
+TEST_CASE("a model is displayed as a tree, read by name and saved, whatever it is") {
+  Sequential model{Dense(4, 3, {.bias = true}), ReLU(), RMSNorm(3), Dropout(0.5f), SwiGLU(3, 2)};
+  CHECK(model.display() ==
+        "Sequential, 30\n"
+        "  0: Dense, 15\n"
+        "    weights (4, 3), 12\n"
+        "    bias (3,), 3\n"
+        "  1: ReLU\n"
+        "  2: RMSNorm, 3\n"
+        "    gamma (3,), 3\n"
+        "  3: Dropout\n"
+        "  4: SwiGLU, 12\n"
+        "    linear: Dense, 12\n"
+        "      weights (3, 4), 12\n");
+  const GPT<bf16> gpt({.vocab_size = 7, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 2, .norm = "rms_norm"});
+  const std::string tree = gpt.display();
+  CHECK(tree.find("GPT, " + std::to_string(gpt.parameter_count()) + "\n  token_embedding: Embedding, 56\n    weights (7, 8), 56\n  position_embedding: Embedding, 32\n") == 0);
+  CHECK(tree.find("\n  blocks.1: GPT2TransformerBlock, 784\n    norm_1: RMSNorm, 8\n      gamma (8,), 8\n    attention: MultiHeadSelfAttention, 256\n") != std::string::npos);
+
+  const auto& fixed = model;
+  std::vector<std::string> all;
+  for (auto& [name, parameter] : fixed.parameters()) all.push_back(name);
+  CHECK(all == std::vector<std::string>{"0.weights", "0.bias", "2.gamma", "4.linear.weights"});
+  for (auto& [name, parameter] : model.parameters())
+    if (name == "2.gamma") parameter->assign(full({3}, 7));
+  ScratchFolder folder;
+  model.save(folder / "model.safetensors");
+  Sequential other{Dense(4, 3, {.bias = true}), ReLU(), RMSNorm(3), Dropout(0.5f), SwiGLU(3, 2)};
+  other.load(folder / "model.safetensors");
+  other.eval(), model.eval();
+  auto x = normal({2, 4});
+  CHECK(other(x).to_vector() == model(x).to_vector());
 }
 
 TEST_CASE("a layer names its parts once, and all follows from it") {
@@ -241,6 +324,10 @@ TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing e
   CHECK_FALSE(refusal([&] { load_memory(SafeTensorsFile(path)); }).empty());
 
   CHECK(to_json(gpt_config(to_json(config))).dump() == to_json(config).dump());
+  const GPTConfig modern{.bias = false, .activation = "swiglu", .norm = "rms_norm", .positions = "rotary"};
+  CHECK(to_json(gpt_config(to_json(modern))).dump() == to_json(modern).dump());
+  const auto older = gpt_config(Json::parse(R"({"vocab_size": 7, "context_window": 4, "embedding_dim": 8, "n_heads": 2, "n_layers": 1, "dropout": 0, "tied": true, "bias": false})"));
+  CHECK(to_json(older).dump() == to_json(config).dump());
   CHECK(to_json(training_config(to_json(debug_config()))).dump() == to_json(debug_config()).dump());
   CHECK(refusal([&] { gpt_config(Json::parse(R"({"vocab_size": "many"})")); }).find("vocab_size") != std::string::npos);
   CHECK_THROWS_AS(named_config("huge"), Error);

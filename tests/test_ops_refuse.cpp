@@ -3,11 +3,17 @@
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/op/attention.hpp"
+#include "tricycle/op/choose.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
+#include "tricycle/op/glu.hpp"
 #include "tricycle/op/lookup.hpp"
+#include "tricycle/op/loss.hpp"
 #include "tricycle/op/norm.hpp"
+#include "tricycle/op/reduce_rows.hpp"
+#include "tricycle/op/rotary.hpp"
+#include "tricycle/op/slice.hpp"
 #include "tricycle/tensor/create.hpp"
 
 namespace tc = tricycle;
@@ -62,6 +68,18 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::mean(a, {{1, 1}}); }, {"mean", "axis 1", "(2, 3)", "twice"}},
       {[&] { tc::max(empty, {{1}}); }, {"max", "(3, 0)"}},
       {[&] { tc::argmax(empty); }, {"argmax", "(3, 0)"}},
+      {[&] { tc::min(empty, {{-1}}); }, {"min", "smallest", "(3, 0)"}},
+      {[&] { tc::argmin(a, 2); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::argmax(a, {{0, 0}}); }, {"argmax", "axis 0", "(2, 3)", "twice"}},
+      {[&] { tc::prod(a, {{1, -1}}); }, {"prod", "(2, 3)", "twice"}},
+      {[&] { tc::var(a, {{5}}); }, {"axis 5", "(2, 3)"}},
+      {[&] { tc::logsumexp(a, {{-3}}); }, {"axis -3", "(2, 3)"}},
+      {[&] { tc::max(a, b); }, {"bmax", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { tc::pow(a, b); }, {"bpow", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { tc::ReduceMax("ij,jk->ik"); }, {"reduce \"ij,jk->ik\"", "more than one operand"}},
+      {[&] { tc::ReduceMax("ijk->ij")(a); }, {"reduce \"ijk->ij\"", "3 indices", "(2, 3)"}},
+      {[&] { tc::ReduceMin("ij...k->ij...")(a); }, {"reduce \"ij...k->ij...\"", "3 indices", "(2, 3)"}},
+      {[&] { tc::ReduceMin("ij->k"); }, {"ij->k", "index k"}},
       {[&] { tc::argmax(scalar); }, {"axis -1", "()"}},
 
       {[&] { tc::softmax(scalar); }, {"softmax", "()"}},
@@ -71,6 +89,17 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::layer_norm(a, c); }, {"layer_norm", "(2, 3)", "(3,)", "(5,)"}},
       {[&] { tc::layer_norm(a, tc::ones({3}), c); }, {"layer_norm", "(2, 3)", "(3,)", "(5,)"}},
       {[&] { tc::layer_norm(scalar, c); }, {"layer_norm", "()"}},
+      {[&] { tc::rms_norm(a, c); }, {"rms_norm", "(2, 3)", "(3,)", "(5,)"}},
+      {[&] { tc::add_rms_norm(a, b, c); }, {"add_rms_norm", "(2, 3)", "(4, 3)"}},
+      {[&] { tc::glu(a); }, {"gated", "(2, 3)", "halves"}},
+      {[&] { tc::swiglu(scalar); }, {"gated", "()"}},
+      {[&] { tc::rotary_encode(a); }, {"rotary_encode", "(2, 3)", "head_size"}},
+      {[&] { tc::rotary_encode(tc::ones({1, 2, 1, 3})); }, {"rotary_encode", "heads of 3 numbers", "(1, 2, 1, 3)"}},
+      {[&] { tc::rotary_encode(tc::ones({1, 2, 1, 4}), {.heads = 2}); }, {"rotary_encode", "2 heads", "1", "(1, 2, 1, 4)"}},
+      {[&] { tc::rotary_encode(tc::ones({1, 2, 1, 4}), {.theta = 0}); }, {"rotary_encode", "theta 0"}},
+      {[&] { tc::rotary_encode(tc::ones({1, 2, 1, 4}), {.from = -1}); }, {"rotary_encode", "-1"}},
+      {[&] { tc::mean_squared_error(a, b); }, {"mean_squared_error", "(2, 3)", "(4, 3)"}},
+      {[&] { tc::binary_cross_entropy(a, c); }, {"binary_cross_entropy", "(2, 3)", "(5,)"}},
       {[&] { tc::dropout(a, 1); }, {"dropout", "1"}},
       {[&] { tc::dropout(a, -0.5f); }, {"dropout", "-0.5"}},
       {[&] { tc::dropout(a, std::numeric_limits<float>::quiet_NaN()); }, {"dropout", "nan"}},
@@ -80,6 +109,7 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::embed(negative, a); }, {"embed", "id -1", "position 0"}},
       {[&] { tc::cross_entropy(wrong, a); }, {"cross_entropy", "id 3", "position 1", "3"}},
       {[&] { tc::cross_entropy(negative, a); }, {"cross_entropy", "id -1", "position 0"}},
+      {[&] { tc::cross_entropy(wrong, a, -1); }, {"cross_entropy", "id 3", "position 1", "3"}},
       {[&] { tc::cross_entropy(ids, b); }, {"cross_entropy", "(2,)", "(4, 3)"}},
       {[&] { tc::cross_entropy(ids, scalar); }, {"cross_entropy", "()"}},
       {[&] { tc::cross_entropy(ids, tc::ones({2, 0})); }, {"cross_entropy", "id 0"}},

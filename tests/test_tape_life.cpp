@@ -5,9 +5,9 @@
 #include "refusal.hpp"
 #include "tricycle/op/einsum.hpp"
 #include "tricycle/op/elementwise.hpp"
-#include "tricycle/op/layout.hpp"
 #include "tricycle/op/reduce.hpp"
 #include "tricycle/op/rowwise.hpp"
+#include "tricycle/op/slice.hpp"
 #include "tricycle/tensor/create.hpp"
 #include "watched.hpp"
 

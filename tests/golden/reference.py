@@ -2,9 +2,9 @@
 
     python3 reference.py        writes gpt.safetensors beside this file
 
-The file holds two cases, under the prefixes `untied.` (biases everywhere, a head of its own, a batch as long as the
-context) and `tied.` (no biases, LayerNorm without beta, the token embedding is the head, a batch shorter than the
-context), and of each
+The file holds three cases, under the prefixes `untied.` (biases everywhere, a head of its own, a batch as long as the
+context), `tied.` (no biases, LayerNorm without beta, the token embedding is the head, a batch shorter than the context)
+and `modern.` (no biases, a head of its own, RMSNorm, SwiGLU, rotary positions), and of each
     CASE.inputs, CASE.targets       I32, (batch, time)
     CASE.parameter.NAME             numbers that a float holds exactly, so float and double models load the same ones
     CASE.logits, CASE.loss          (batch, time, vocabulary); the mean cross-entropy over all positions, of shape []
@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 11, 8, 12, 3, 2, 3
-EPSILON = 1e-5  # LayerNorm's
+EPSILON = 1e-5  # of the norms
 
 
-def draw_parameters(random, tied):
+def draw_parameters(random, tied=False, modern=False):
     """All parameters by name. Dense weights are (from, to): y = x W + b."""
     parameters = {}
+    biased = not tied and not modern
 
     def draw(name, *shape, mean=0.0, deviation=0.2):
         numbers = mean + deviation * random.standard_normal(shape)
@@ -35,22 +36,23 @@ def draw_parameters(random, tied):
 
     def draw_dense(name, n_from, n_to):
         draw(name + ".weights", n_from, n_to)
-        if not tied:
+        if biased:
             draw(name + ".bias", n_to)
 
     def draw_norm(name):
         draw(name + ".gamma", WIDTH, mean=1.0, deviation=0.1)
-        if not tied:
+        if biased:
             draw(name + ".beta", WIDTH)
 
     draw("token_embedding.weights", VOCABULARY, WIDTH)
-    draw("position_embedding.weights", CONTEXT, WIDTH)
+    if not modern:
+        draw("position_embedding.weights", CONTEXT, WIDTH)
     for i in range(LAYERS):
         draw_norm(f"blocks.{i}.norm_1")
         draw_dense(f"blocks.{i}.attention.in", WIDTH, 3 * WIDTH)
         draw_dense(f"blocks.{i}.attention.out", WIDTH, WIDTH)
         draw_norm(f"blocks.{i}.norm_2")
-        draw_dense(f"blocks.{i}.mlp.in", WIDTH, 4 * WIDTH)
+        draw_dense(f"blocks.{i}.mlp.in", WIDTH, (8 if modern else 4) * WIDTH)
         draw_dense(f"blocks.{i}.mlp.out", 4 * WIDTH, WIDTH)
     draw_norm("norm")
     if not tied:
@@ -93,6 +95,28 @@ def layer_norm(p, g, name, x):
     return normal * p[name + ".gamma"] + p.get(name + ".beta", 0.0), back
 
 
+def rms_norm(p, g, name, x):
+    scale = 1 / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON)
+
+    def back(dy):
+        g[name + ".gamma"] += (dy * x * scale).sum(leading(dy))
+        d = dy * p[name + ".gamma"]
+        return scale * d - scale**3 * x * (d * x).mean(-1, keepdims=True)
+
+    return x * scale * p[name + ".gamma"], back
+
+
+def swiglu(x):
+    """left * swish(right), swish(x) = x / (1 + exp(-x))."""
+    left, right = np.split(x, 2, axis=-1)
+    s = 1 / (1 + np.exp(-right))
+
+    def back(dy):
+        return np.concatenate([dy * right * s, dy * left * (s + right * s * (1 - s))], axis=-1)
+
+    return left * right * s, back
+
+
 def gelu(x):
     """x/2 (1 + tanh u),  u = sqrt(2/pi) (x + 0.044715 x^3)."""
     c = np.sqrt(2 / np.pi)
@@ -105,11 +129,24 @@ def gelu(x):
     return 0.5 * x * (1 + t), back
 
 
-def causal_attention(qkv):
+def turned(x, direction):
+    """(batch, head, time, size): pairs of neighbours as complex numbers, turned by time * 10000^(-pair / pairs)."""
+    pairs = x.shape[-1] // 2
+    angle = np.outer(np.arange(x.shape[2]), 10000.0 ** (-np.arange(pairs) / pairs))
+    return ((x[..., 0::2] + 1j * x[..., 1::2]) * np.exp(1j * direction * angle)).view(np.float64)
+
+
+def rotary_attention(qkv):
+    return causal_attention(qkv, rotary=True)
+
+
+def causal_attention(qkv, rotary=False):
     """(batch, time, 3 width) -> (batch, time, width): queries, keys and values are thirds, heads are chunks of those."""
     batch, time, _ = qkv.shape
     scale = 1 / np.sqrt(WIDTH // HEADS)
     q, k, v = qkv.reshape(batch, time, 3, HEADS, WIDTH // HEADS).transpose(2, 0, 3, 1, 4)  # each (batch, head, time, size)
+    if rotary:
+        q, k = turned(q, 1), turned(k, 1)
     scores = q @ k.swapaxes(-1, -2) * scale
     scores[..., np.triu(np.ones((time, time), bool), 1)] = -np.inf
     weights = np.exp(scores - scores.max(-1, keepdims=True))
@@ -120,7 +157,8 @@ def causal_attention(qkv):
         dv = weights.swapaxes(-1, -2) @ dy
         dweights = dy @ v.swapaxes(-1, -2)
         dscores = weights * (dweights - (dweights * weights).sum(-1, keepdims=True)) * scale
-        dqkv = np.stack([dscores @ k, dscores.swapaxes(-1, -2) @ q, dv])
+        dq, dk = dscores @ k, dscores.swapaxes(-1, -2) @ q
+        dqkv = np.stack([turned(dq, -1), turned(dk, -1), dv] if rotary else [dq, dk, dv])
         return dqkv.transpose(1, 3, 0, 2, 4).reshape(qkv.shape)
 
     return (weights @ v).swapaxes(1, 2).reshape(batch, time, WIDTH), back
@@ -148,7 +186,11 @@ def gpt(p, inputs, targets):
     g = {name: np.zeros_like(values) for name, values in p.items()}
     time = inputs.shape[1]
 
-    x = p["token_embedding.weights"][inputs] + p["position_embedding.weights"][:time]
+    modern = "position_embedding.weights" not in p
+    norm, attention, activation = (rms_norm, rotary_attention, swiglu) if modern else (layer_norm, causal_attention, gelu)
+    x = p["token_embedding.weights"][inputs]
+    if not modern:
+        x = x + p["position_embedding.weights"][:time]
     branches = []  # per residual branch, the backs of its parts
 
     def add_branch(parts):
@@ -162,9 +204,9 @@ def gpt(p, inputs, targets):
 
     for i in range(LAYERS):
         block = f"blocks.{i}."
-        add_branch([(layer_norm, block + "norm_1"), (dense, block + "attention.in"), (causal_attention,), (dense, block + "attention.out")])
-        add_branch([(layer_norm, block + "norm_2"), (dense, block + "mlp.in"), (gelu,), (dense, block + "mlp.out")])
-    x, norm_back = layer_norm(p, g, "norm", x)
+        add_branch([(norm, block + "norm_1"), (dense, block + "attention.in"), (attention,), (dense, block + "attention.out")])
+        add_branch([(norm, block + "norm_2"), (dense, block + "mlp.in"), (activation,), (dense, block + "mlp.out")])
+    x, norm_back = norm(p, g, "norm", x)
 
     tied = "head.weights" not in p
     if tied:
@@ -185,10 +227,11 @@ def gpt(p, inputs, targets):
         for back in reversed(backs):
             d_branch = back(d_branch)
         d = d + d_branch
-    g["position_embedding.weights"][:time] += d.sum(0)
+    if not modern:
+        g["position_embedding.weights"][:time] += d.sum(0)
     np.add.at(g["token_embedding.weights"], inputs, d)
 
-    if not tied:
+    if "head.bias" in p:
         for i in range(LAYERS):
             g[f"blocks.{i}.attention.in.bias"][WIDTH : 2 * WIDTH] = 0.0
     return logits, loss, g
@@ -254,10 +297,10 @@ def write_safetensors(path, tensors):
             out.write(values.astype(values.dtype.newbyteorder("<")).tobytes())
 
 
-def make_case(seed, tied, time):
+def make_case(seed, time, **kind):
     """All tensors of one case."""
     random = np.random.RandomState(seed)  # the generator whose stream NumPy has frozen
-    parameters = draw_parameters(random, tied)
+    parameters = draw_parameters(random, **kind)
     inputs = random.randint(VOCABULARY, size=(BATCH, time)).astype(np.int32)
     targets = random.randint(VOCABULARY, size=(BATCH, time)).astype(np.int32)
     check_gradients(random, parameters, inputs, targets)
@@ -271,7 +314,7 @@ def make_case(seed, tied, time):
 
 
 def main():
-    cases = {"untied": make_case(seed=1, tied=False, time=CONTEXT), "tied": make_case(seed=2, tied=True, time=CONTEXT - 3)}
+    cases = {"untied": make_case(seed=1, time=CONTEXT), "tied": make_case(seed=2, tied=True, time=CONTEXT - 3), "modern": make_case(seed=3, modern=True, time=CONTEXT)}
     for case, tensors in cases.items():
         print(f"{case}: loss {tensors['losses'][0]:.6f}, after 19 steps {tensors['losses'][-1]:.6f}")
     tensors = {f"{case}.{name}": values for case, by_name in cases.items() for name, values in by_name.items()}

@@ -99,6 +99,40 @@ TEST_CASE("a GPU learns what the CPU learns, captured or not", "[training]") {
   CHECK(trained<float>(Device::cuda(), How::eager, config).weights == gpu.weights);
 }
 
+TEST_CASE("a GPT with rotary positions, RMSNorm and SwiGLU learns on a GPU what it learns on the CPU, and writes the same", "[training]") {
+  auto config = tiny;
+  config.tied = false, config.activation = "swiglu", config.norm = "rms_norm", config.positions = "rotary";
+  auto cpu = trained<float>(Device::cpu, How::eager, config, 8), gpu = trained<float>(Device::cuda(), How::eager, config, 8), captured = trained<float>(Device::cuda(), How::captured, config, 8);
+  check_close(gpu, cpu, 1e-5);
+  CHECK(captured.losses == gpu.losses);
+  CHECK(captured.weights == gpu.weights);
+  seed(7);
+  GPT<float> model(config, xavier, xavier);
+  auto there = generate(model, {1, 2, 3}, {.tokens = 12, .temperature = 0});
+  model.to_gpu();
+  CHECK(generate(model, {1, 2, 3}, {.tokens = 12, .temperature = 0}) == there);
+}
+
+TEST_CASE("layers and losses on a GPU are what they are on the CPU", "[training]") {
+  seed(5);
+  Sequential model{GLU(6), RMSNorm(6), Sigmoid(), SwiGLU(6, 4), LogSoftmax()};
+  auto x = uniform({3, 5, 6}, -1, 1), y = uniform({3, 5, 4});
+  auto labels = to_tensor<int>({{0, 1, 2, 3, 0}, {1, 1, 1, 1, 1}, {3, 2, 1, 0, 3}});
+  auto losses = [&](Device device) {
+    auto out = model(x.to(device));
+    auto total = CrossEntropy{.ignore_index = 1}(labels.to(device), out) + MeanSquaredError()(y.to(device), out) + BinaryCrossEntropy()(y.to(device), out);
+    total.backward();
+    std::vector<Tensor<float>> all{total.detach().from_gpu()};
+    for (auto& [name, parameter] : model.parameters()) parameter->visit([&](auto& p) { all.push_back(cast<float>(p.grad()).from_gpu()); });
+    model.zero_grad();
+    return all;
+  };
+  auto cpu = losses(Device::cpu);
+  model.to_gpu();
+  auto gpu = losses(Device::cuda());
+  for (std::size_t i = 0; i < cpu.size(); ++i) CHECK(close_to(gpu[i], cpu[i], 1e-4, 1e-6));
+}
+
 TEMPLATE_TEST_CASE("16 bits learn on a GPU as on the CPU", "[training]", tricycle::bf16, tricycle::half) {
   auto cpu = trained<TestType>(Device::cpu), gpu = trained<TestType>(Device::cuda()), captured = trained<TestType>(Device::cuda(), How::captured);
   check_close(gpu, cpu, 1e-2);

@@ -3,6 +3,7 @@
 #include <cctype>
 #include <random>
 #include "../op_reference.hpp"
+#include "tricycle/op/choose.hpp"
 #include "tricycle/op/elementwise.hpp"
 
 namespace tc = tricycle;
@@ -92,10 +93,11 @@ inline constexpr auto few_pairs = "[] [] | [5] [] | [0] [1] | [37] [37] | [4 1] 
 inline constexpr auto rows = "[1] | [5] | [37] | [0 4] | [2 0] | [3 1] | [4 8] | [2 3 17] | [2 1 3 70] | [300 401] | [3 40000]";
 inline constexpr auto blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1] | [2 400 150] | [1 1 130000]";
 inline constexpr auto few_blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [3 1 37] | [2 37 3] | [4 50 41]";
+inline constexpr auto few_full = "[1 1 1] | [2 3 4] | [3 1 37] | [2 37 3] | [4 50 41]";
 inline constexpr auto full = "[1 1 1] | [2 3 4] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1]";
 }  // namespace usual_shapes
 
 /// And the numbers.
 namespace domains {
-inline constexpr Domain numbers{}, positive{.low = 0.2, .high = 3}, off_0{.away_from_0 = 0.2}, steps{.low = -2, .high = 2, .step = 1}, small{.low = -1, .high = 1};
+inline constexpr Domain numbers{}, positive{.low = 0.2, .high = 3}, off_0{.away_from_0 = 0.2}, steps{.low = -2, .high = 2, .step = 1}, small{.low = -1, .high = 1}, near_1{.low = 0.8, .high = 1.25};
 }  // namespace domains

@@ -15,6 +15,7 @@ import tempfile
 import unittest
 
 WIDTHS = {'F64': 8, 'I64': 8, 'F32': 4, 'BF16': 2}
+GPT2 = pathlib.Path(__file__).resolve().parents[1] / 'golden/gpt2'           # a small one, as transformers saves it
 DEBUG = ['--config', 'debug', '--data', 'text.txt']
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What the programs say when something is wrong: one sentence, a status, and nothing half-written."""
 import json
+import shutil
 import struct
 
-from program import DEBUG, ProgramTest, contents, main
+from program import DEBUG, GPT2, ProgramTest, contents, main
 
 
 class Errors(ProgramTest):
@@ -145,6 +146,10 @@ class Errors(ProgramTest):
                 (r'config\.json: .*"sample_every": -1 is below 0', with_key([], 'sample_every', -1)),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', None)),
                 (r'config\.json: .*"n_layers"', with_key(model, 'n_layers', 2.5)),
+                (r'config\.json: activation: there is no "sine": it is one of gelu\|', with_key(model, 'activation', 'sine')),
+                (r'config\.json: norm: there is no', with_key(model, 'norm', '')),
+                (r'config\.json: positions: there is no', with_key(model, 'positions', 'learned|rotary')),
+                (r'the model has no parameter "(model\.)?position_embedding.weights"', with_key(model, 'positions', 'rotary')),
                 (r'position_embedding.weights" has shape \(16, 16\), but the model\'s has \(8, 16\)', with_key(model, 'context_window', 8)),
                 (r'no tensor "(model\.)?blocks\.2\.', with_key(model, 'n_layers', 3)),
                 (r'no parameter "(model\.)?blocks\.1\.', with_key(model, 'n_layers', 1)),
@@ -155,6 +160,31 @@ class Errors(ProgramTest):
                 path.write_text(text)
                 self.refuses_to_train(1, sentence, '--resume', 'out')
                 self.refuses(1, sentence, 'generate', '--model', 'out')
+
+    def test_gpt2(self):
+        """One of transformers', to begin with or to go on with a prompt: the file, the tensor or the key that is wrong is named."""
+        def refused(sentence, name, edit):
+            shutil.copytree(GPT2, self.here / 'gpt2', dirs_exist_ok=True)
+            path = self.here / 'gpt2' / name
+            data = edit(path.read_bytes())
+            path.write_bytes(data) if data else path.unlink()
+            self.refuses_to_train(1, sentence, *DEBUG, '--from', 'gpt2')
+            self.refuses(1, sentence, 'generate', '--model', 'gpt2')
+
+        refused('gpt2 has no tensor "ln_f.bias"', 'model.safetensors', lambda data: data.replace(b'ln_f.bias"', b'ln_f.bia5"'))
+        refused(r'"transformer.h.0.attn.c_attn.weight" has shape \(24, 8\), but by config.json it is \(8, 24\)', 'model.safetensors', lambda data: data.replace(b'[8,24]', b'[24,8]', 1))
+        refused(r'model.safetensors: it has 5 bytes', 'model.safetensors', lambda data: data[:5])
+        refused('holds no weights: there is no gpt2/model.safetensors', 'model.safetensors', lambda data: None)
+        refused('config.json: json: key "n_embd" is missing', 'config.json', lambda data: data.replace(b'n_embd', b'n_emb'))
+        refused(r'has shape \(260, 8\), but by config.json it is \(260, 1000000\)', 'config.json', lambda data: data.replace(b'"n_embd": 8', b'"n_embd": 1000000'))
+        refused('vocab.json: No such file', 'vocab.json', lambda data: None)
+        refused('gpt2 has 259 tokens, but the model in gpt2/config.json has 260', 'vocab.json', lambda data: data.replace(b', "<|endoftext|>": 259', b''))
+        refused('merges.txt: the line at byte 18 is not two tokens', 'merges.txt', lambda data: data.replace(b'th e', b'the'))
+        self.refuses_to_train(1, 'nowhere holds no run', *DEBUG, '--from', 'nowhere')
+        self.refuses_to_train(1, f'the model in {GPT2} has --layers 2, not 3', *DEBUG, '--from', GPT2, '--layers', 3)
+        self.refuses_to_train(2, 'began with --tokeniser gpt2, not bpe', *DEBUG, '--from', GPT2, '--tokeniser', 'bpe')
+        self.refuses_to_train(2, '--vocab is for a new run', *DEBUG, '--from', GPT2, '--vocab', 300)
+        self.refuses_to_train(2, '--from is for a new run', '--from', GPT2, '--resume', 'out')
 
     def test_tokeniser(self):
         path = self.trained() / 'tokeniser.json'

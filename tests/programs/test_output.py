@@ -9,12 +9,12 @@ import re
 import xml.etree.ElementTree
 
 from gpt import GPT
-from program import DEBUG, ProgramTest, fingerprint, main, metrics, read_safetensors, text
+from program import DEBUG, GPT2, ProgramTest, fingerprint, main, metrics, read_safetensors, text
 
 TINY = ['--width', 16, '--layers', 1, '--heads', 2, '--context', 16, '--batch', 2, '--accumulate', 1]
 
 OPTIONS = {
-    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --steps --budget --batch --context --layers --heads --width --lr --accumulate --dropout --eval-every '
+    'train_gpt': '--config --data --tokeniser --vocab --tokeniser-files --from --steps --budget --batch --context --layers --heads --width --activation --norm --positions --lr --accumulate --dropout --eval-every '
                  '--eval-windows --sample-every --out --resume --stop-at --seed --threads --device --capture --tune --precision --quiet --help',
     'generate': '--model --prompt --prompts --samples --tokens --temperature --top-k --top-p --repetition-penalty --stop --seed --greedy --device --help',
     'iris': '--data --help',
@@ -147,6 +147,28 @@ class Output(ProgramTest):
         self.trains(*run, '--tokeniser-files', 'out/tokeniser.json', '--out', 'again')
         self.assertEqual(fingerprint(self.here / 'out'), fingerprint(self.here / 'again'))
         self.assertIn('é <|endoftext|>', self.succeeds('generate', '--model', 'out', '--prompt', 'é <|endoftext|>', '--stop', '<|endoftext|>', '--tokens', 5))
+
+    def test_from_gpt2(self):
+        """A GPT-2 of transformers goes on as it does there, and so does a run that begins with it, as long as it learns nothing."""
+        ids = array.array('q', (GPT2 / 'greedy.npy').read_bytes().partition(b'\n')[2])
+        pieces = [bytes([id]) for id in range(256)] + [b'th', b'the', b' the', b'<|endoftext|>']
+        goes_on = b''.join(pieces[id] for id in ids).decode('utf-8', 'replace') + '\n'
+        greedy = ['--prompt', 'Look at ', '--tokens', 8, '--greedy']
+        self.assertEqual(self.succeeds('generate', '--model', GPT2, *greedy), goes_on)
+
+        learns = [*DEBUG, '--batch', 8, '--eval-every', 10, '--dropout', 0, '--quiet']
+        self.trains(*learns, '--from', GPT2, '--steps', 1, '--lr', 1e-12, '--out', 'same')
+        self.assertEqual(self.succeeds('generate', '--model', 'same', *greedy), goes_on)
+        model = json.loads((self.here / 'same/config.json').read_text())['training']['model']
+        self.assertEqual((model['embedding_dim'], model['n_layers'], model['bias'], model['tied'], model['dropout']), (8, 2, True, True, 0))
+
+        # And so does one that begins with a run. It learns, and goes on.
+        self.trains(*learns, '--from', 'same', '--steps', 20, '--lr', 1e-2, '--out', 'tuned')
+        self.trains('--resume', 'tuned', '--steps', 40)
+        losses = [line['val_loss'] for folder in ('same', 'tuned') for line in metrics(self.here / folder)]
+        self.assertEqual(len(losses), 5)
+        self.assertLess(losses[-1], losses[0])
+        self.assertNotEqual(self.succeeds('generate', '--model', 'tuned', *greedy), goes_on)
 
     def test_token_files(self):
         """Tokens are what the text is, cut where it is cut."""

@@ -56,6 +56,26 @@ class Resume(ProgramTest):
         parts = told(self.trains(*run, '--stop-at', 10, '--out', 'parts')) + told(self.trains('--resume', 'parts'))
         self.assertEqual(parts, whole)
 
+    def test_every_kind_of_model(self):
+        """Its kind is saved with it; a folder that says nothing of kinds, as older ones, holds GPT-2's."""
+        kind = ['--activation', 'swiglu', '--norm', 'rms_norm', '--positions', 'rotary']
+        self.trains(*RUN, *kind, '--out', 'whole')
+        self.trains(*RUN, *kind, '--stop-at', 7, '--out', 'parts')
+        self.trains('--resume', 'parts')
+        self.assertEqual(fingerprint(self.here / 'parts'), fingerprint(self.here / 'whole'))
+        self.succeeds('generate', '--model', 'whole', '--tokens', 40)
+        for option, saved, other in zip(kind[::2], kind[1::2], ['gelu', 'layer_norm', 'learned']):
+            self.refuses(1, f'the model in parts has {option} {saved}, not {other}', 'train_gpt', '--resume', 'parts', option, other)
+
+        older = self.straight([*RUN, '--stop-at', 7])
+        path = self.here / 'straight/config.json'
+        config = json.loads(path.read_text())
+        for key in 'activation', 'norm', 'positions':
+            del config['training']['model'][key]
+        path.write_text(json.dumps(config))
+        self.trains('--resume', 'straight', '--stop-at', 8)
+        self.assertEqual(older['state']['step'] + 1, state(self.here / 'straight')['step'])
+
     def test_any_number_of_threads(self):
         """Wide enough that the threads do get something to do."""
         run = ['--data', 'text.txt', '--layers', 1, '--steps', 4, '--eval-every', 2, '--dropout', 0.1]

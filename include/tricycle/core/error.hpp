@@ -53,6 +53,11 @@ constexpr void check(bool holds, const Says&... says) {
   if (!holds) [[unlikely]] fail(says...);
 }
 
+/// Throws unless `word` is one of `choices`, "a|b|c".
+inline void check_one_of(const char* what, const std::string& word, const std::string& choices) {
+  check(word.find('|') == word.npos && ('|' + choices + '|').find('|' + word + '|') != choices.npos, what, ": there is no \"", word, "\": it is one of ", choices);
+}
+
 /// work(); the sentence of an Error that it throws then begins with `where: `.
 template <class Work>
 auto about(const std::string& where, Work work) {

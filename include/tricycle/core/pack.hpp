@@ -135,6 +135,17 @@ TRICYCLE_HD float horizontal(Pack x, Join join) {
   return detail::halve<lanes / 2>(lane, join);
 }
 
+/// Neighbours change places: x1 x0 x3 x2 …
+TRICYCLE_HD inline Pack swap_neighbours(Pack x) {
+#ifdef __CUDA_ARCH__
+  return Pack::Floats::each([&](int i) { return x[i ^ 1]; });
+#else
+  typedef std::uint64_t Pairs __attribute__((vector_size(sizeof(Pack::Floats))));
+  const Pairs pairs = __builtin_bit_cast(Pairs, x.v);
+  return __builtin_bit_cast(Pack::Floats, pairs >> 32 | pairs << 32);
+#endif
+}
+
 namespace detail {
 
 /// One number for each lane: f(0), f(1), ...

@@ -62,6 +62,13 @@ class Shape {
   /// Axes [first, last), as a shape of their own.
   constexpr Shape slice(int first, int last) const { return Shape(extent_.data() + first, extent_.data() + last); }
 
+  /// These axes, then those of another shape.
+  constexpr Shape followed_by(const Shape& more) const {
+    Shape all = *this;
+    for (Index n : more) all.push_back(n);
+    return all;
+  }
+
   /// The same shape with another extent at `axis`.
   constexpr Shape with(int axis, Index n) const {
     Shape changed = *this;

@@ -12,7 +12,8 @@
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 
-/// Made by make_storage() alone. On the CPU the numbers lie behind it, from the next aligned address on.
+/// Made by make_storage(), on the CPU with the numbers behind it, from the next aligned address on; or to see numbers that lie
+/// in memory of someone else's.
 template <Element T>
 class Storage {
  public:
@@ -25,6 +26,8 @@ class Storage {
     (void)bytes;
 #endif
   }
+  /// Numbers on the CPU that are there already, as long as `owner` is alive. What is only to be read is never written to.
+  Storage(T* numbers, std::shared_ptr<const void> owner, bool only_to_read) : data_(numbers), device_(Device::cpu), read_only_(only_to_read), owner_(std::move(owner)) {}
   ~Storage() {
 #ifdef TRICYCLE_CUDA
     if (block_.at) gpu::release(std::move(block_));
@@ -35,6 +38,7 @@ class Storage {
 
   T* data() const { return data_; }
   Device device() const { return device_; }
+  bool read_only() const { return read_only_; }
 
   /// Raised by every in-place write, so that a gradient can tell that the numbers it needs are gone.
   std::uint64_t version = 0;
@@ -42,6 +46,8 @@ class Storage {
  private:
   T* data_;
   Device device_;
+  bool read_only_ = false;
+  std::shared_ptr<const void> owner_;
 #ifdef TRICYCLE_CUDA
   gpu::Block block_;
 #endif

@@ -12,6 +12,9 @@ namespace detail {
 struct Plus {
   TRICYCLE_HD auto operator()(auto a, auto b) const { return a + b; }
 };
+struct Times {
+  TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b; }
+};
 struct Larger {
   TRICYCLE_HD auto operator()(auto a, auto b) const { return math::max(a, b); }
 };
@@ -22,6 +25,10 @@ struct Reductions {
   /// The sum of f(i), in an order that the shape alone decides and that loses few digits.
   template <class F>
   TRICYCLE_HD auto sum(F&& f) const { return self().fold(f, decltype(f(Index{}) + f(Index{}))(0), Plus{}); }
+
+  /// The product of f(i), likewise.
+  template <class F>
+  TRICYCLE_HD auto product(F&& f) const { return self().fold(f, decltype(f(Index{}) * f(Index{}))(1), Times{}); }
 
   /// The largest f(i); NaN when any is; the lowest number there is when the row is empty.
   template <class F>

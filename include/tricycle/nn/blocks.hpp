@@ -1,5 +1,7 @@
 // What a transformer is built of: attention, a small network, and the block that joins them.
 #pragma once
+#include <algorithm>
+#include <variant>
 #include "tricycle/nn/layers.hpp"
 #include "tricycle/op/attention.hpp"
 
@@ -37,6 +39,7 @@ struct AttentionConfig {
   float attention_dropout = 0, residual_dropout = 0;
   bool bias = false;
   Initialiser initialiser = xavier, residual_initialiser = xavier;
+  bool rotary = false;                                   // are queries and keys turned by where their tokens stand?
 };
 
 /// Every token looks at itself and at those before it, in n_heads ways at once (Vaswani et al., arXiv:1706.03762).
@@ -45,12 +48,14 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
   Index n_heads, context_window;
   Dense in, out;                                         // (n, 3 n): queries, keys, values; (n, n)
   Dropout attention_dropout, residual_dropout;
+  std::optional<RotaryEncode> rotary;
 
   explicit MultiHeadSelfAttention(const AttentionConfig& c)
       : n_heads(c.n_heads), context_window(c.context_window),
         in(c.embedding_dim, 3 * c.embedding_dim, {c.bias, c.initialiser}), out(c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}),
         attention_dropout(c.attention_dropout), residual_dropout(c.residual_dropout) {
     check(n_heads > 0 && c.embedding_dim % n_heads == 0, "attention: ", c.embedding_dim, " dimensions do not divide into ", n_heads, " heads");
+    if (c.rotary) rotary.emplace(c.embedding_dim, n_heads, context_window);
   }
 
   template <Floating T>
@@ -58,6 +63,7 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
     check(x.rank() == 3 && x.shape()[1] <= context_window, "attention: ", x.shape(), " is not (batch, tokens, embedding_dim) of at most ", context_window, " tokens");
     Index b = x.shape()[0], t = x.shape()[1], n = x.shape()[2], h = n / n_heads;
     auto qkv = in(x);                                                               // (b, t, 3 n)
+    if (rotary) qkv = (*rotary)(qkv.reshape({b, t, 3 * n_heads, h}), cache ? cache->length() : 0, 2 * n_heads).reshape(qkv.shape());
     const float p = attention_dropout.training ? attention_dropout.probability : 0;
     if (!cache) return residual_dropout(out(attention(qkv, n_heads, {.dropout = p})));
     check(!recording() || !qkv.requires_grad(), "attention: gradients do not reach into a cache: generate under NoGrad");
@@ -68,26 +74,55 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
   }
   static void parts(auto& self, auto&& part) {
     part("in", self.in), part("out", self.out), part("attention_dropout", self.attention_dropout), part("residual_dropout", self.residual_dropout);
+    part("rotary", self.rotary);
   }
 };
 
-struct MLPConfig {
-  Index embedding_dim, expansion = 4;
+/// What stands between the two layers of a small network. A gated one halves what it gets.
+using Activation = std::variant<GeLU, ReLU, Swish, Gated<Sigmoid>, Gated<Swish>>;
+
+/// All of them by name.
+inline const std::vector<std::pair<std::string, Activation>>& named_activations() {
+  static const std::vector<std::pair<std::string, Activation>> all{{"gelu", GeLU{}}, {"relu", ReLU{}}, {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
+  return all;
+}
+
+/// Their names, between bars.
+inline std::string activation_names() {
+  std::string names;
+  for (auto& [name, activation] : named_activations()) names += (names.empty() ? "" : "|") + name;
+  return names;
+}
+
+/// The activation of that name. Throws for a name that is none.
+inline Activation named_activation(const std::string& name) {
+  check_one_of("activation", name, activation_names());
+  auto& all = named_activations();
+  return std::find_if(all.begin(), all.end(), [&](auto& known) { return known.first == name; })->second;
+}
+
+inline bool is_gated(const Activation& activation) { return std::holds_alternative<Gated<Sigmoid>>(activation) || std::holds_alternative<Gated<Swish>>(activation); }
+
+struct FeedForwardConfig {
+  Index embedding_dim, hidden_dim;
   float dropout = 0;
   bool bias = false;
   Initialiser initialiser = xavier, residual_initialiser = xavier;
+  Activation activation = GeLU{};
 };
 
-/// Two layers with a GELU between them.   (..., n) -> (..., n)
-struct MLPBlock : Layer<MLPBlock> {
-  Dense in, out;                                         // (n, expansion n), (expansion n, n)
+/// Two layers with an activation between them; a gated one makes the first of them a GLU.   (..., n) -> (..., n)
+struct FeedForward : Layer<FeedForward> {
+  Dense in, out;                                         // (n, hidden_dim, twice that if gated), (hidden_dim, n)
   Dropout dropout;
+  Activation activation;
 
-  explicit MLPBlock(const MLPConfig& c)
-      : in(c.embedding_dim, c.expansion * c.embedding_dim, {c.bias, c.initialiser}),
-        out(c.expansion * c.embedding_dim, c.embedding_dim, {c.bias, c.residual_initialiser}), dropout(c.dropout) {}
+  explicit FeedForward(const FeedForwardConfig& c)
+      : in(c.embedding_dim, (is_gated(c.activation) ? 2 : 1) * c.hidden_dim, {c.bias, c.initialiser}), out(c.hidden_dim, c.embedding_dim, {c.bias, c.residual_initialiser}),
+        dropout(c.dropout), activation(c.activation) {}
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
+    if (!std::holds_alternative<GeLU>(activation)) return dropout(out(std::visit([&](auto& f) { return f(in(x)); }, activation)));
     if (!in.bias) return dropout(mlp<T>(x, in.weights.as<T>(), nullptr, out.weights.as<T>(), nullptr));
     auto b_1 = in.bias->as<T>(), b_2 = out.bias->as<T>();
     return dropout(mlp(x, in.weights.as<T>(), &b_1, out.weights.as<T>(), &b_2));
@@ -95,14 +130,29 @@ struct MLPBlock : Layer<MLPBlock> {
   static void parts(auto& self, auto&& part) { part("in", self.in), part("out", self.out), part("dropout", self.dropout); }
 };
 
+struct MLPConfig {
+  Index embedding_dim, expansion = 4;
+  float dropout = 0;
+  bool bias = false;
+  Initialiser initialiser = xavier, residual_initialiser = xavier;
+  Activation activation = GeLU{};
+};
+
+/// A transformer's small network, `expansion` times as wide inside.   (..., n) -> (..., n)
+struct MLPBlock : FeedForward {
+  explicit MLPBlock(const MLPConfig& c)
+      : FeedForward({c.embedding_dim, c.expansion * c.embedding_dim, c.dropout, c.bias, c.initialiser, c.residual_initialiser, c.activation}) {}
+};
+
 /// GPT-2's block: attention and a small network, each behind a norm and beside a way around (Radford et al., 2019).
+/// `norm`: layer_norm, or rms_norm, which has no beta.
 struct GPT2TransformerBlock : Layer<GPT2TransformerBlock> {
-  LayerNorm norm_1, norm_2;
+  Norm norm_1, norm_2;
   MultiHeadSelfAttention attention;
   MLPBlock mlp;
 
-  GPT2TransformerBlock(const AttentionConfig& a, const MLPConfig& m)
-      : norm_1(a.embedding_dim, a.bias), norm_2(a.embedding_dim, a.bias), attention(a), mlp(m) {}
+  GPT2TransformerBlock(const AttentionConfig& a, const MLPConfig& m, const std::string& norm = "layer_norm")
+      : norm_1(named_norm(norm, a.embedding_dim, a.bias)), norm_2(named_norm(norm, a.embedding_dim, a.bias)), attention(a), mlp(m) {}
   template <Floating T>
   void operator()(Residual<T>& stream, KeyValueCache<T>* cache = nullptr) const {
     stream.added = attention(norm_1(stream), cache);

@@ -12,7 +12,19 @@ struct GPTConfig {
   Index vocab_size = 65, context_window = 64, embedding_dim = 128, n_heads = 4, n_layers = 4;
   float dropout = 0;
   bool tied = true, bias = false;
+  std::string activation = "gelu";                       // one of activation_names()
+  std::string norm = "layer_norm";                       // one of norm_names
+  std::string positions = "learned";                     // one of position_names
 };
+
+inline constexpr const char* position_names = "learned|rotary";
+
+/// Throws when the names in a configuration are none.
+inline void check_names(const GPTConfig& c) {
+  check_one_of("activation", c.activation, activation_names());
+  check_one_of("norm", c.norm, norm_names);
+  check_one_of("positions", c.positions, position_names);
+}
 
 /// A language model: for every token, how likely each token of the vocabulary is to come next. Activations are held as T
 /// (float, double, bf16 or half), parameters and their gradients in full precision.
@@ -21,21 +33,25 @@ struct GPTConfig {
 template <Floating T = float>
 struct GPT : Layer<GPT<T>> {
   GPTConfig config;
-  Embedding token_embedding, position_embedding;         // (vocab_size, n), (context_window, n)
+  Embedding token_embedding;                             // (vocab_size, n)
+  std::optional<Embedding> position_embedding;           // (context_window, n), unless positions are rotary
   Dropout dropout;
   std::vector<GPT2TransformerBlock> blocks;
-  LayerNorm norm;
+  Norm norm;
   std::optional<Dense> head;                             // (n, vocab_size), unless tied
 
   explicit GPT(const GPTConfig& c) : GPT(c, normal_initialiser(0.02), residual_initialiser(0.02, c.n_layers)) {}
   /// With weights that begin otherwise: `residual` for those that write into the residual stream.
   GPT(const GPTConfig& c, const Initialiser& usual, const Initialiser& residual)
-      : config(c), token_embedding(c.vocab_size, c.embedding_dim, usual), position_embedding(c.context_window, c.embedding_dim, usual), dropout(c.dropout), norm(c.embedding_dim, c.bias) {
+      : config(c), token_embedding(c.vocab_size, c.embedding_dim, usual), dropout(c.dropout), norm(named_norm(c.norm, c.embedding_dim, c.bias)) {
     check(c.vocab_size > 0 && c.context_window > 0 && c.embedding_dim > 0 && c.n_layers > 0, "gpt: vocabulary ", c.vocab_size, ", context ", c.context_window,
           ", width ", c.embedding_dim, " and layers ", c.n_layers, " must be above 0");
+    check_names(c);
+    const bool rotary = c.positions == "rotary";
+    if (!rotary) position_embedding.emplace(c.context_window, c.embedding_dim, usual);
     for (Index i = 0; i < c.n_layers; ++i)
-      blocks.emplace_back(AttentionConfig{c.embedding_dim, c.n_heads, c.context_window, c.dropout, c.dropout, c.bias, usual, residual},
-                          MLPConfig{c.embedding_dim, 4, c.dropout, c.bias, usual, residual});
+      blocks.emplace_back(AttentionConfig{c.embedding_dim, c.n_heads, c.context_window, c.dropout, c.dropout, c.bias, usual, residual, rotary},
+                          MLPConfig{c.embedding_dim, 4, c.dropout, c.bias, usual, residual, named_activation(c.activation)}, c.norm);
     if (!c.tied) head.emplace(c.embedding_dim, c.vocab_size, DenseOptions{c.bias, usual});
   }
 
@@ -66,8 +82,9 @@ struct GPT : Layer<GPT<T>> {
     Index seen = cache ? cache->front().length() : 0, t = ids.shape()[1];
     check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
     using R = compute<T>;                                // the sum of embeddings is made before it is rounded
-    auto positions = arange<int>(static_cast<double>(seen), static_cast<double>(seen + t), 1, {.device = ids.device()});
-    Residual<T> stream{dropout(cast<T>(token_embedding.operator()<R>(ids) + position_embedding.operator()<R>(positions)))};
+    auto x = token_embedding.operator()<R>(ids);
+    if (position_embedding) x += position_embedding->operator()<R>(arange<int>(static_cast<double>(seen), static_cast<double>(seen + t), 1, {.device = ids.device()}));
+    Residual<T> stream{dropout(cast<T>(x))};
     for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i](stream, cache ? &(*cache)[i] : nullptr);
     return norm(stream);
   }

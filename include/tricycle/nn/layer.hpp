@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 #include "tricycle/kernel/alarm.hpp"
 #include "tricycle/nn/parameter.hpp"
@@ -24,10 +25,48 @@ void walk_parts(Part& part, Visit& visit, const std::string& name) {
   }
 }
 
+/// What C++ calls a type, without its namespaces and its own parameters.
+template <class T>
+std::string type_name() {
+  std::string_view text = __PRETTY_FUNCTION__;           // "... [with T = tricycle::Dense; ...]"
+  text.remove_prefix(text.find("T = ") + 4);
+  text = text.substr(0, text.find_first_of("<;]"));
+  if (auto colon = text.rfind(':'); colon != text.npos) text.remove_prefix(colon + 1);
+  return std::string(text);
+}
+
+template <class Part> inline constexpr bool is_parameter = std::same_as<std::remove_cvref_t<Part>, Parameter>;
+
+/// The lines of a part, and of all that is in it, each level further to the right.
+template <class Part>
+void display_part(std::ostream& out, const Part& part, const std::string& name, std::size_t depth) {
+  if constexpr (requires { part.has_value(); }) {
+    if (part) display_part(out, *part, name, depth);
+  } else if constexpr (requires { part.begin(); }) {
+    for (std::size_t i = 0; i < part.size(); ++i) display_part(out, part[i], name + "." + std::to_string(i), depth);
+  } else if constexpr (is_parameter<Part>) {
+    out << std::string(2 * depth, ' ') << name << ' ' << part.shape() << ", " << part.size() << '\n';
+  } else {
+    Index n = 0;
+    auto count = [&](auto&, auto& inner) {
+      if constexpr (is_parameter<decltype(inner)>) n += inner.size();
+    };
+    walk_parts(part, count, "");
+    out << std::string(2 * depth, ' ') << name << (name.empty() ? "" : ": ");
+    if constexpr (requires { part.kind(); }) out << part.kind();
+    else out << type_name<Part>();
+    if (n > 0) out << ", " << n;
+    out << '\n';
+    auto inside = [&](const std::string& as, auto& child) { display_part(out, child, as, depth + 1); };
+    if constexpr (requires { part.parts(part, inside); }) part.parts(part, inside);
+  }
+}
+
 }  // namespace detail
 
 /// Some parameters of a model, and how it calls them.
 using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
+using NamedConstParameters = std::vector<std::pair<std::string, const Parameter*>>;
 
 /// The device that all of these are on; the CPU if there are none. Throws, as `op`, when they are on several.
 inline Device common_device(const char* op, const NamedParameters& parameters) {
@@ -50,10 +89,27 @@ struct Layer {
   template <class Visit> void each_parameter(Visit&& visit) { each(self(), visit); }
   template <class Visit> void each_parameter(Visit&& visit) const { each(self(), visit); }
 
+  NamedParameters parameters() {
+    NamedParameters all;
+    each_parameter([&](auto& name, Parameter& parameter) { all.push_back({name, &parameter}); });
+    return all;
+  }
+  NamedConstParameters parameters() const {
+    NamedConstParameters all;
+    each_parameter([&](auto& name, const Parameter& parameter) { all.push_back({name, &parameter}); });
+    return all;
+  }
+
   Index parameter_count() const {
     Index n = 0;
     each_parameter([&](auto&, auto& parameter) { n += parameter.size(); });
     return n;
+  }
+
+  /// The model as a tree: a line for each part, with its name and type and how many parameters are in it, or with the shape of
+  /// the parameter that it is.
+  std::string display() const {
+    return written([&](std::ostream& out) { detail::display_part(out, self(), "", 0); });
   }
 
   /// Let the optimiser move every parameter that has a gradient, and forget the gradients. It is handed all of them, or,
@@ -90,6 +146,10 @@ struct Layer {
   void to_gpu(int index = 0) { to(Device::cuda(index)); }
   void from_gpu() { to(Device::cpu); }
 
+  /// Write every parameter to a file, by its name, in safetensors' format; and read them back. (train/checkpoint.hpp: save_model, load_model)
+  void save(const std::string& path) const;
+  void load(const std::string& path);
+
  private:
   Derived& self() { return static_cast<Derived&>(*this); }
   const Derived& self() const { return static_cast<const Derived&>(*this); }
@@ -97,7 +157,7 @@ struct Layer {
   template <class Model, class Visit>
   static void each(Model& model, Visit& visit) {
     auto only_parameters = [&](const std::string& name, auto& part) {
-      if constexpr (std::same_as<std::remove_cvref_t<decltype(part)>, Parameter>) visit(name, part);
+      if constexpr (detail::is_parameter<decltype(part)>) visit(name, part);
     };
     detail::walk_parts(model, only_parameters, "");
   }

@@ -6,8 +6,10 @@
 #include "tricycle/op/dense.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
+#include "tricycle/op/glu.hpp"
 #include "tricycle/op/lookup.hpp"
 #include "tricycle/op/norm.hpp"
+#include "tricycle/op/rotary.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -41,28 +43,45 @@ struct Residual {
   std::optional<Tensor<T>> added{};
 };
 
-/// Every row with mean 0 and population variance 1, times gamma, plus beta unless told otherwise.   (..., n) -> (..., n)
-struct LayerNorm : Layer<LayerNorm> {
+/// What LayerNorm and RMSNorm have in common.   (..., n) -> (..., n)
+struct Norm : Layer<Norm> {
   Parameter gamma;                                       // (n), 1 at first
   std::optional<Parameter> beta;                         // (n), 0 at first
   double eps = 1e-5;                                     // inside the root
+  bool centred;                                          // is it a LayerNorm?
 
-  explicit LayerNorm(Index n, bool shift = true) : gamma(ones({n})) {
+  Norm(Index n, bool is_centred, bool shift) : gamma(ones({n})), centred(is_centred) {
     if (shift) beta.emplace(zeros({n}));
   }
   template <Floating T>
   Tensor<T> operator()(const Tensor<T>& x) const {
+    if (!centred) return rms_norm(x, gamma.as<T>(), eps);
     return beta ? layer_norm(x, gamma.as<T>(), beta->as<T>(), eps) : layer_norm(x, gamma.as<T>(), eps);
   }
   /// Of the sum, which becomes the stream's x.
   template <Floating T>
   Tensor<T> operator()(Residual<T>& stream) const {
     if (!stream.added) return (*this)(stream.x);
-    auto [sum, y] = beta ? add_layer_norm(stream.x, *stream.added, gamma.as<T>(), beta->as<T>(), eps) : add_layer_norm(stream.x, *stream.added, gamma.as<T>(), eps);
+    auto add = [&] {
+      if (!centred) return add_rms_norm(stream.x, *stream.added, gamma.as<T>(), eps);
+      return beta ? add_layer_norm(stream.x, *stream.added, gamma.as<T>(), beta->as<T>(), eps) : add_layer_norm(stream.x, *stream.added, gamma.as<T>(), eps);
+    };
+    auto [sum, y] = add();
     stream = {sum};
     return y;
   }
+  const char* kind() const { return centred ? "LayerNorm" : "RMSNorm"; }
   static void parts(auto& self, auto&& part) { part("gamma", self.gamma), part("beta", self.beta); }
+};
+
+/// Every row with mean 0 and population variance 1, times gamma, plus beta unless told otherwise.   (..., n) -> (..., n)
+struct LayerNorm : Norm {
+  explicit LayerNorm(Index n, bool shift = true) : Norm(n, true, shift) {}
+};
+
+/// Every row with 1 as the mean of its squares, times gamma.   (..., n) -> (..., n)
+struct RMSNorm : Norm {
+  explicit RMSNorm(Index n) : Norm(n, false, false) {}
 };
 
 /// While training, each number is 0 with the given probability and the others grow to make up for it.
@@ -82,6 +101,54 @@ struct Embedding : Layer<Embedding> {
   template <Floating T = float, std::integral Id>
   Tensor<T> operator()(const Tensor<Id>& ids) const { return embed(ids, weights.as<T>()); }
   static void parts(auto& self, auto&& part) { part("weights", self.weights); }
+};
+
+inline constexpr const char* norm_names = "layer_norm|rms_norm";
+
+/// The norm of that name; a LayerNorm with a beta or without. Throws for a name that is none.
+inline Norm named_norm(const std::string& name, Index n, bool shift) {
+  check_one_of("norm", name, norm_names);
+  if (name == "rms_norm") return RMSNorm(n);
+  return LayerNorm(n, shift);
+}
+
+/// Turns what each head has of each token by where the token stands: what attention's queries and keys are, instead of a vector for
+/// each position that is learnt.   (batch, tokens, n_heads, head_size) -> the same, head_size = embedding_dim / n_heads
+struct RotaryEncode : Layer<RotaryEncode> {
+  Index head_size, context_window;
+  double theta;
+
+  RotaryEncode(Index embedding_dim, Index n_heads, Index context, double base = 1e4) : head_size(n_heads > 0 ? embedding_dim / n_heads : 0), context_window(context), theta(base) {
+    check(n_heads > 0 && embedding_dim % (2 * n_heads) == 0, "rotary: ", embedding_dim, " dimensions do not divide into pairs for ", n_heads, " heads");
+  }
+  /// The first token stands at `from`; of the heads the first `heads` are turned, without that all. Throws beyond the context.
+  template <Floating T>
+  Tensor<T> operator()(const Tensor<T>& x, Index from = 0, std::optional<Index> heads = std::nullopt) const {
+    check(x.rank() == 4 && x.shape()[3] == head_size && from + x.shape()[1] <= context_window, "rotary: ", x.shape(), " is not (batch, tokens, heads, ", head_size,
+          ") of at most ", context_window, " tokens from ", from, " on");
+    return rotary_encode(x, {.theta = theta, .from = from, .heads = heads});
+  }
+};
+
+/// A gated linear unit: half of the numbers of x W decide how much of the others passes.   (..., from) -> (..., to)
+///   left sigmoid(right), where left and right are the halves of x W
+struct GLU : Layer<GLU> {
+  Dense linear;                                          // (from, 2 to)
+
+  explicit GLU(Index n) : GLU(n, n) {}
+  GLU(Index from, Index to, const DenseOptions& options = {}) : linear(from, 2 * to, options) {}
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return glu(linear(x)); }
+  static void parts(auto& self, auto&& part) { part("linear", self.linear); }
+};
+
+/// The same with left swish(right).   (..., from) -> (..., to)
+struct SwiGLU : Layer<SwiGLU> {
+  Dense linear;                                          // (from, 2 to)
+
+  explicit SwiGLU(Index n) : SwiGLU(n, n) {}
+  SwiGLU(Index from, Index to, const DenseOptions& options = {}) : linear(from, 2 * to, options) {}
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return swiglu(linear(x)); }
+  static void parts(auto& self, auto&& part) { part("linear", self.linear); }
 };
 
 /// One layer after the other: Sequential model{Dense(4, 16), ReLU(), Dense(16, 3)}. In braces C++ makes them from left to

@@ -19,6 +19,22 @@ inline std::string with_number(const char* text, double number) {
   return text + std::string(digits, end);
 }
 
+/// A plain number beside a tensor.
+template <class N> concept PlainNumber = std::is_arithmetic_v<N>;
+
+/// Operands that one op cannot take together: of different types, or of one that has no arithmetic.
+template <class A, class B> concept MustCast = !(std::same_as<A, B> && Floating<A>);
+template <class B, class A>
+Tensor<A> must_cast(const Tensor<A>& a) {
+  static_assert(!MustCast<A, B>, "an op takes floating numbers of one type: cast an operand, as in x + cast<float>(y)");
+  return a;
+}
+template <class B, class A>
+Tensor<bool> must_cast_to_compare(const Tensor<A>& a) {
+  static_assert(std::same_as<A, B>, "numbers of different types are not compared: cast an operand, as in x < cast<float>(y)");
+  return Tensor<bool>(a.shape());
+}
+
 template <class Op>
 auto name_of(const Op& op) {
   if constexpr (requires { op.name(); }) return op.name();
@@ -63,12 +79,12 @@ void broadcast_map(const Shape& shape, F f, Gather<Out> out, const Tensor<In>&..
   kernel::map((in.device(), ...), walk, f, out, in.data()...);
 }
 
-/// The gradient of an operand: f(grad, a, b), summed over the axes along which the operand was stretched.
-template <class F, Floating T>
-void binary_backward(F f, const Tensor<T>& grad, const Tensor<T>& a, const Tensor<T>& b, Sink<T> sink) {
-  if (sink.shape().size() == grad.size()) return broadcast_map(grad.shape(), f, sink.gather(), grad, a, b);
+/// The gradient of an operand: f(grad, a, ...), summed over the axes along which the operand was stretched.
+template <class F, Floating T, class... In>
+void operand_backward(F f, const Tensor<T>& grad, Sink<T> sink, const Tensor<In>&... in) {
+  if (sink.shape().size() == grad.size()) return broadcast_map(grad.shape(), f, sink.gather(), grad, in...);
   Tensor<compute<T>> whole(grad.shape(), grad.device());
-  broadcast_map(grad.shape(), f, Gather<compute<T>>{whole.mutable_data(), false}, grad, a, b);
+  broadcast_map(grad.shape(), f, Gather<compute<T>>{whole.mutable_data(), false}, grad, in...);
   sum_over<compute<T>, T>(grad.device(), grad.shape(), stretched(grad.shape(), sink.shape()), whole.data(), 1, sink.gather());
 }
 
@@ -83,8 +99,8 @@ Tensor<T> binary(Op op, const Tensor<T>& a, const Tensor<T>& b) {
                                 {b, [op](const Tensor<T>& grad, Sink<T> db) { unbroadcast(grad, db, op.db()); }}});
   else
     return record_joint<T, T, T>(Op::name, y, {a, b}, [op, a = Saved<T>(a), b = Saved<T>(b)](const Tensor<T>& grad, Sink<T> da, Sink<T> db) {
-      if (da) binary_backward(BackwardA<Op>{op}, grad, *a, *b, da);
-      if (db) binary_backward(BackwardB<Op>{op}, grad, *a, *b, db);
+      if (da) operand_backward(BackwardA<Op>{op}, grad, da, *a, *b);
+      if (db) operand_backward(BackwardB<Op>{op}, grad, db, *a, *b);
     });
 }
 

@@ -4,8 +4,8 @@
 #include "tricycle/kernel/flash_back.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
-#include "tricycle/op/layout.hpp"
 #include "tricycle/op/rowwise.hpp"
+#include "tricycle/op/slice.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {

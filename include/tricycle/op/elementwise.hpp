@@ -64,6 +64,14 @@ struct Tanh : Unary<Tanh> {
   template <class R> TRICYCLE_HD R df(R y) const { return R(1) - y * y; }
 };
 
+/// y = erf x = 2/√π ∫₀ˣ e^-t² dt   dx = 2/√π e^-x²
+struct Erf : Unary<Erf> {
+  static constexpr auto name = "erf";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R x) const { return math::erf(x); }
+  template <class R> TRICYCLE_HD R df(R x) const { return R(1.1283791670955126) * math::exp(-x * x); }
+};
+
 /// y = 1 / (1 + e^-x)   dx = y (1 - y)
 struct Sigmoid : Unary<Sigmoid> {
   static constexpr auto name = "sigmoid";
@@ -95,6 +103,18 @@ struct GeLU : Unary<GeLU> {
   }
 };
 
+/// y = x Φ(x)   dx = Φ(x) + x φ(x)      Φ(x) = (1 + erf(x/√2)) / 2, φ(x) = e^(-x²/2) / √(2π)
+struct ExactGeLU : Unary<ExactGeLU> {
+  static constexpr auto name = "gelu exact";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R share(R x) const { return R(0.5) + R(0.5) * math::erf(x * R(0.7071067811865476)); }
+  template <class R> TRICYCLE_HD R f(R x) const { return math::select(x < R(-10), R(0), x * share(x)); }           // (-∞ · 0 would be NaN)
+  template <class R> TRICYCLE_HD R df(R x) const {
+    R near = math::max(math::min(x, R(20)), R(-20));
+    return share(near) + near * R(0.3989422804014327) * math::exp(R(-0.5) * near * near);
+  }
+};
+
 /// y = x sigmoid(x)   dx = s + y (1 - s)   (also known as SiLU)
 struct Swish : Unary<Swish> {
   static constexpr auto name = "swish";
@@ -113,7 +133,7 @@ struct Pow : Unary<Pow> {
   constexpr explicit Pow(double exponent) : p(exponent) {}
   std::string name() const { return detail::with_number("pow ", p); }
   template <class R> TRICYCLE_HD R f(R x) const { return power(x, p); }
-  template <class R> TRICYCLE_HD R df(R x) const { return p == 0 ? x * R(0) : R(p) * power(x, p - 1); }
+  template <class R> TRICYCLE_HD R df(R x) const { return p == 0 ? math::select(math::isnan(x), x, R(0)) : R(p) * power(x, p - 1); }
 
  private:
   /// The exponents that every program uses need no logarithm. (The choice is by a constant of the op, not by a number.)
@@ -123,6 +143,36 @@ struct Pow : Unary<Pow> {
     if (p == 3) return x * x * x;
     return math::pow(x, R(p));
   }
+};
+
+/// y = c^x   dx = y ln c
+struct PowerOf : Unary<PowerOf> {
+  static constexpr auto saves = Saves::y;
+  double c, log_c;
+  explicit PowerOf(double base) : c(base), log_c(std::log(base)) {}
+  std::string name() const { return detail::with_number("pow of ", c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return math::pow(R(c), x); }
+  template <class R> TRICYCLE_HD R df(R y) const { return math::select(y == R(0), y, y * R(log_c)); }       // 0 of 0^x, too
+};
+
+/// y = max(x, c)   dx = 1 where x > c, 0 where x <= c
+struct AtLeast : Unary<AtLeast> {
+  static constexpr auto saves = Saves::x;
+  double c;
+  constexpr explicit AtLeast(double least) : c(least) {}
+  std::string name() const { return detail::with_number("> ", c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return (math::max)(x, R(c)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(c), R(1), math::select(x <= R(c), R(0), x + R(c))); }         // NaN stays
+};
+
+/// y = min(x, c)   dx = 1 where x < c, 0 where x >= c
+struct AtMost : Unary<AtMost> {
+  static constexpr auto saves = Saves::x;
+  double c;
+  constexpr explicit AtMost(double most) : c(most) {}
+  std::string name() const { return detail::with_number("< ", c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return (math::min)(x, R(c)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x < R(c), R(1), math::select(x >= R(c), R(0), x + R(c))); }
 };
 
 /// y = a x + b   dx = a
@@ -155,11 +205,23 @@ template <Floating T> Tensor<T> sin(const Tensor<T>& x) { return Sin{}(x); }
 template <Floating T> Tensor<T> cos(const Tensor<T>& x) { return Cos{}(x); }
 template <Floating T> Tensor<T> abs(const Tensor<T>& x) { return Abs{}(x); }
 template <Floating T> Tensor<T> tanh(const Tensor<T>& x) { return Tanh{}(x); }
+template <Floating T> Tensor<T> erf(const Tensor<T>& x) { return Erf{}(x); }
 template <Floating T> Tensor<T> sigmoid(const Tensor<T>& x) { return Sigmoid{}(x); }
 template <Floating T> Tensor<T> relu(const Tensor<T>& x) { return ReLU{}(x); }
-template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
 template <Floating T> Tensor<T> swish(const Tensor<T>& x) { return Swish{}(x); }
 template <Floating T> Tensor<T> pow(const Tensor<T>& x, double p) { return Pow{p}(x); }
+template <Floating T> Tensor<T> pow(double c, const Tensor<T>& x) { return PowerOf{c}(x); }
+
+/// By tanh, as GPT-2 has it; or as it was defined, by erf.
+struct GeLUOptions { bool exact = false; };
+template <Floating T> Tensor<T> gelu(const Tensor<T>& x, GeLUOptions options) { return options.exact ? ExactGeLU{}(x) : GeLU{}(x); }
+template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
+
+// (The number is a template argument, so that braces stand for the axes of a reduction: max(x, {}).)
+template <Floating T, detail::PlainNumber N> Tensor<T> max(const Tensor<T>& x, N c) { return AtLeast{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> max(N c, const Tensor<T>& x) { return AtLeast{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> min(const Tensor<T>& x, N c) { return AtMost{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> min(N c, const Tensor<T>& x) { return AtMost{static_cast<double>(c)}(x); }
 
 template <Floating T> Tensor<T> operator-(const Tensor<T>& x) { return Affine{-1, 0, '*'}(x); }
 template <Floating T> Tensor<T> operator+(const Tensor<T>& x, double b) { return Affine{1, b, '+'}(x); }
@@ -209,35 +271,59 @@ struct Divide {
   template <class R> TRICYCLE_HD R db(R a, R b) const { return -(a / b) / b; }
 };
 
+/// y = a^b   da = grad b a^(b - 1)   db = grad y ln a, 0 where a is 0
+struct Power {
+  static constexpr auto name = "bpow";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return math::pow(a, b); }
+  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(b == R(0), b, b * math::pow(a, b - R(1))); }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a == R(0), a, math::pow(a, b) * math::log(a)); }
+};
+
+/// y = max(a, b)   da = grad where a > b   db = grad where a <= b   NaN where either is
+struct Larger {
+  static constexpr auto name = "bmax";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return (math::max)(a, b); }
+  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(a > b, R(1), math::select(a <= b, R(0), a + b)); }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a > b, R(0), math::select(a <= b, R(1), a + b)); }
+};
+
+/// y = min(a, b)   da = grad where a < b   db = grad where a >= b   NaN where either is
+struct Smaller {
+  static constexpr auto name = "bmin";
+  static constexpr auto saves = Saves::x;
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return (math::min)(a, b); }
+  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(a < b, R(1), math::select(a >= b, R(0), a + b)); }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a < b, R(0), math::select(a >= b, R(1), a + b)); }
+};
+
 template <Floating T> Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Add{}, a, b); }
 template <Floating T> Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Subtract{}, a, b); }
 template <Floating T> Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Multiply{}, a, b); }
 template <Floating T> Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Divide{}, a, b); }
+template <Floating T> Tensor<T> pow(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Power{}, a, b); }
+template <Floating T, std::same_as<T> U> Tensor<T> max(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(Larger{}, a, b); }
+template <Floating T, std::same_as<T> U> Tensor<T> min(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(Smaller{}, a, b); }
+
+// What does not fit is told what to do about it.
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> operator+(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> operator-(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> operator*(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> operator/(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> pow(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> max(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> min(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }
 
 /// a += b makes `a` stand for a + b; the tensor that it stood for is not written to.
 template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, const Tensor<T>& b) { return a = a + b; }
 template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, const Tensor<T>& b) { return a = a - b; }
 template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, const Tensor<T>& b) { return a = a * b; }
 template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, const Tensor<T>& b) { return a = a / b; }
-
-// ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
-
-namespace detail {
-// Not std::less and its kin: those are the host's alone.
-struct Less { TRICYCLE_HD bool operator()(auto a, auto b) const { return a < b; } };
-struct Greater { TRICYCLE_HD bool operator()(auto a, auto b) const { return a > b; } };
-struct LessEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a <= b; } };
-struct GreaterEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a >= b; } };
-struct Equal { TRICYCLE_HD bool operator()(auto a, auto b) const { return a == b; } };
-struct NotEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a != b; } };
-}  // namespace detail
-
-template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", detail::Less{}, a, b); }
-template <Element T> Tensor<bool> operator>(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">", detail::Greater{}, a, b); }
-template <Element T> Tensor<bool> operator<=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<=", detail::LessEqual{}, a, b); }
-template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare(">=", detail::GreaterEqual{}, a, b); }
-template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", detail::Equal{}, a, b); }
-template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", detail::NotEqual{}, a, b); }
+template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, double b) { return a = a + b; }
+template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, double b) { return a = a - b; }
+template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, double b) { return a = a * b; }
+template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, double b) { return a = a / b; }
 
 // ---------------------------------------------------------------- between element types
 

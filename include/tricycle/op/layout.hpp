@@ -84,52 +84,5 @@ Tensor<T> transpose(const Tensor<T>& x) {
   return permute(x, order);
 }
 
-/// `n` equal parts along an axis.   (..., n w, ...) -> n times (..., w, ...)
-template <Floating T>
-std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
-  axis = x.shape().axis(axis);
-  check(n > 0 && x.shape()[axis] % n == 0, "split: axis ", axis, " of ", x.shape(), " does not divide into ", n);
-  Index width = x.shape()[axis] / n;
-  Shape shape = x.shape().with(axis, width);
-  auto own = kernel::contiguous(x.shape());
-  Index step = width * own[static_cast<std::size_t>(axis)];
-  std::vector<Tensor<T>> parts;
-  for (Index i = 0; i < n; ++i) {
-    parts.emplace_back(shape, x.device());
-    detail::move(x.device(), shape, kernel::contiguous(shape), Gather<T>{parts.back().mutable_data(), false}, own, x.data() + i * step);
-  }
-  return record_several("split", std::move(parts), std::tie(x), [=](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> dx) {
-    Gather<T> to = dx.gather();
-    for (std::size_t i = 0; i < grads.size(); ++i) {     // a part that no gradient came to is 0
-      if (!grads[i] && to.add) continue;
-      Gather<T> part{to.at + static_cast<Index>(i) * step, to.add};
-      auto from = grads[i] ? kernel::contiguous(shape) : kernel::Strides8{};
-      auto grad = grads[i] ? *grads[i] : detail::filled(Shape{}, T(0.f), dx.device());
-      detail::move(dx.device(), shape, own, part, from, grad.data());
-    }
-  });
-}
-
-/// Tensors one after the other along an axis.   (..., a, ...), (..., b, ...) -> (..., a + b, ...)
-template <Floating T>
-Tensor<T> concatenate(const Tensor<T>& a, const Tensor<T>& b, int axis = 0) {
-  check_together("concatenate", "the first is", a, "the second", b);
-  axis = a.shape().axis(axis);
-  check(a.rank() == b.rank() && a.shape().with(axis, 0) == b.shape().with(axis, 0),
-        "concatenate: shapes ", a.shape(), " and ", b.shape(), " differ elsewhere than on axis ", axis);
-  Shape shape = a.shape().with(axis, a.shape()[axis] + b.shape()[axis]);
-  Tensor<T> y(shape, a.device());
-  auto whole = kernel::contiguous(shape);
-  Index behind_a = a.shape()[axis] * whole[static_cast<std::size_t>(axis)];
-  detail::move(a.device(), a.shape(), whole, Gather<T>{y.mutable_data(), false}, kernel::contiguous(a.shape()), a.data());
-  detail::move(a.device(), b.shape(), whole, Gather<T>{y.mutable_data() + behind_a, false}, kernel::contiguous(b.shape()), b.data());
-  auto back = [whole](Index offset) {
-    return [=](const Tensor<T>& grad, Sink<T> dx) {
-      detail::move(grad.device(), dx.shape(), kernel::contiguous(dx.shape()), dx.gather(), whole, grad.data() + offset);
-    };
-  };
-  return record("concatenate", y, {{a, back(0)}, {b, back(behind_a)}});
-}
-
 }
 }  // namespace tricycle

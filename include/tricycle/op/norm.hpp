@@ -1,4 +1,4 @@
-// Layer normalisation, alone and together with the addition before it.
+// Layer and RMS normalisation, alone and together with the addition before it.
 #pragma once
 #include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/rowwise.hpp"
@@ -10,23 +10,26 @@ inline namespace TRICYCLE_ABI {
 ///   n  = (x - mean x) r             r = 1 / sqrt(var x + eps)
 ///   y  = n gamma + beta
 ///   dx = r (g - mean g - n mean(g n))             g = grad gamma
+/// Not centred, what stands for means is 0, so that the mean of the squares becomes 1: RMS normalisation (Zhang and Sennrich,
+/// arXiv:1910.07467).
+///   n  = x r                        r = 1 / sqrt(mean(x²) + eps)
+///   dx = r (g - n mean(g n))
 struct Normalise {
   double eps = 1e-5;
+  bool centred = true;
 
   template <class R> struct Moments { R mean, r; };
   TRICYCLE_HD auto moments(auto row, auto x) const {
-    auto sum = row.sum([&](auto i) { return x[i]; });
-    using R = decltype(sum);
-    R n = static_cast<R>(row.n), mean = sum / n;
+    using R = decltype(x[Index{}] + x[Index{}]);
+    R n = static_cast<R>(row.n), mean = centred ? row.sum([&](auto i) { return x[i]; }) / n : R(0);
     R variance = row.sum([&](auto i) { return (x[i] - mean) * (x[i] - mean); }) / n;
     return Moments<R>{mean, 1 / math::sqrt(variance + R(eps))};
   }
   TRICYCLE_HD static auto normal(auto m, auto x) { return (x - m.mean) * m.r; }
-  TRICYCLE_HD static void df(auto row, auto m, auto x, auto g, auto dx) {
-    auto sum = row.sum([&](auto i) { return g(i); });
-    auto inner = row.sum([&](auto i) { return g(i) * normal(m, x[i]); });
-    using R = decltype(sum);
-    R n = static_cast<R>(row.n), mean_g = sum / n, mean_gn = inner / n;
+  TRICYCLE_HD void df(auto row, auto m, auto x, auto g, auto dx) const {
+    using R = decltype(g(Index{}));
+    R n = static_cast<R>(row.n), mean_g = centred ? row.sum([&](auto i) { return g(i); }) / n : R(0);
+    R mean_gn = row.sum([&](auto i) { return g(i) * normal(m, x[i]); }) / n;
     row.each([&](auto i) { dx[i] = (g(i) - mean_g - normal(m, x[i]) * mean_gn) * m.r; });
   }
 };
@@ -77,14 +80,14 @@ struct Onto {
 template <class T>
 struct NormRowsBack {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const T *x, *gamma, *grad; const Normalise::Moments<compute<T>>* moments; Gather<T> dx; const T* base = nullptr;      // base: null where there is none
+  Normalise op; const T *x, *gamma, *grad; const Normalise::Moments<compute<T>>* moments; Gather<T> dx; const T* base = nullptr;      // base: null where there is none
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Index at = row.index * row.n;
     Row<const T> in{x + at}, stretch{gamma}, g{grad + at};
     auto stretched = [&](auto i) { return g[i] * stretch[i]; };
     Gather<T> to{dx.at + at, dx.add};
-    if (base) Normalise::df(row, moments[row.index], in, stretched, Onto<T>{to, {base + at}});
-    else Normalise::df(row, moments[row.index], in, stretched, to);
+    if (base) op.df(row, moments[row.index], in, stretched, Onto<T>{to, {base + at}});
+    else op.df(row, moments[row.index], in, stretched, to);
   }
 };
 /// What a number of grad adds to the gradient of gamma.
@@ -98,25 +101,27 @@ struct NormGamma {
   TRICYCLE_HD bool aligned() const { return rows_are_aligned(x, n) && rows_are_aligned(grad, n); }
 };
 
-/// What a layer norm has worked out, and what it takes to go back.
+/// What a norm has worked out, and what it takes to go back.
 template <Floating T>
 struct NormCall {
   using M = Normalise::Moments<compute<T>>;
+  Normalise op;
   Index count, n;
   Tensor<T> y;
   Tensor<compute<T>> moments;                            // (count, 2)
 
-  NormCall(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta) : count(row_counts("layer_norm", x).first), n(x.shape()[-1]), y(x.shape(), x.device()), moments(Shape{count, 2}, x.device()) {
-    check_together("layer_norm", "x is", x, "gamma", gamma);
-    if (beta) check_together("layer_norm", "x is", x, "beta", *beta);
-    check(gamma.shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
-    check(!beta || beta->shape() == Shape{n}, "layer_norm: rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
+  NormCall(const char* name, Normalise normalise, const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta)
+      : op(normalise), count(row_counts(name, x).first), n(x.shape()[-1]), y(x.shape(), x.device()), moments(Shape{count, 2}, x.device()) {
+    check_together(name, "x is", x, "gamma", gamma);
+    if (beta) check_together(name, "x is", x, "beta", *beta);
+    check(gamma.shape() == Shape{n}, name, ": rows of ", x.shape(), " need gamma of shape ", Shape{n}, ", not ", gamma.shape());
+    check(!beta || beta->shape() == Shape{n}, name, ": rows of ", x.shape(), " need beta of shape ", Shape{n}, ", not ", beta ? beta->shape() : Shape{});
   }
-  NormRows<T> forward(const T* x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
-    return {{eps}, x, gamma.data(), beta ? beta->data() : nullptr, y.mutable_data(), reinterpret_cast<M*>(moments.mutable_data())};
+  NormRows<T> forward(const T* x, const Tensor<T>& gamma, const Tensor<T>* beta) {
+    return {op, x, gamma.data(), beta ? beta->data() : nullptr, y.mutable_data(), reinterpret_cast<M*>(moments.mutable_data())};
   }
   NormRowsBack<T> backward(const T* x, const T* gamma, const T* grad, Gather<T> dx, const T* base = nullptr) const {
-    return {x, gamma, grad, reinterpret_cast<const M*>(moments.data()), dx, base};
+    return {op, x, gamma, grad, reinterpret_cast<const M*>(moments.data()), dx, base};
   }
   void backward_of_weights(const T* x, const Tensor<T>& grad, Sink<T> dgamma, Sink<T> dbeta) const {
     const NormGamma<T> gamma{n, x, grad.data(), reinterpret_cast<const M*>(moments.data())};
@@ -126,25 +131,25 @@ struct NormCall {
 };
 
 template <Floating T>
-Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
-  NormCall<T> call(x, gamma, beta);
-  kernel::rows(x.device(), call.count, call.n, call.forward(x.data(), gamma, beta, eps));
+Tensor<T> norm(const char* name, Normalise op, const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>* beta) {
+  NormCall<T> call(name, op, x, gamma, beta);
+  kernel::rows(x.device(), call.count, call.n, call.forward(x.data(), gamma, beta));
   auto back = [call, x = Saved<T>(x), gamma = Saved<T>(gamma)](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma, Sink<T> dbeta) {
     if (dx) kernel::rows(grad.device(), call.count, call.n, call.backward(x.data(), gamma.data(), grad.data(), dx.gather()));
     call.backward_of_weights(x.data(), grad, dgamma, dbeta);
   };
-  if (beta) return record_joint<T, T, T, T>("layer_norm", call.y, {x, gamma, *beta}, back);
-  return record_joint<T, T, T>("layer_norm", call.y, {x, gamma}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma) { back(grad, dx, dgamma, Sink<T>(nullptr)); });
+  if (beta) return record_joint<T, T, T, T>(name, call.y, {x, gamma, *beta}, back);
+  return record_joint<T, T, T>(name, call.y, {x, gamma}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dgamma) { back(grad, dx, dgamma, Sink<T>(nullptr)); });
 }
 
 template <Floating T>
-std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>* beta, double eps) {
-  check(a.shape() == b.shape(), "add_layer_norm: shapes ", a.shape(), " and ", b.shape(), " differ");
-  check_together("add_layer_norm", "the left operand is", a, "the right one", b);
-  NormCall<T> call(a, gamma, beta);
+std::pair<Tensor<T>, Tensor<T>> add_norm(const char* name, Normalise op, const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>* beta) {
+  check(a.shape() == b.shape(), name, ": shapes ", a.shape(), " and ", b.shape(), " differ");
+  check_together(name, "the left operand is", a, "the right one", b);
+  NormCall<T> call(name, op, a, gamma, beta);
   Tensor<T> sum(a.shape(), a.device());
   T* to = sum.mutable_data();
-  kernel::rows(a.device(), call.count, call.n, AddNormRows<T>{a.data(), b.data(), to, call.forward(to, gamma, beta, eps)});
+  kernel::rows(a.device(), call.count, call.n, AddNormRows<T>{a.data(), b.data(), to, call.forward(to, gamma, beta)});
   auto back = [call, sum = Saved<T>(sum), gamma = Saved<T>(gamma)](const std::vector<std::optional<Tensor<T>>>& grads, Sink<T> da, Sink<T> db, Sink<T> dgamma, Sink<T> dbeta) {
     const auto& [of_sum, of_y] = std::tie(grads[0], grads[1]);
     auto total = of_sum;
@@ -160,22 +165,38 @@ std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<
     if (total && db) db.take(*total);
   };
   std::vector<Tensor<T>> results{sum, call.y};
-  if (beta) results = record_several("add_layer_norm", std::move(results), std::tie(a, b, gamma, *beta), back);
-  else results = record_several("add_layer_norm", std::move(results), std::tie(a, b, gamma), [back](auto& grads, Sink<T> da, Sink<T> db, Sink<T> dgamma) { back(grads, da, db, dgamma, Sink<T>(nullptr)); });
+  if (beta) results = record_several(name, std::move(results), std::tie(a, b, gamma, *beta), back);
+  else results = record_several(name, std::move(results), std::tie(a, b, gamma), [back](auto& grads, Sink<T> da, Sink<T> db, Sink<T> dgamma) { back(grads, da, db, dgamma, Sink<T>(nullptr)); });
   return {results[0], results[1]};
 }
 
 }  // namespace detail
 
 /// Every row of x with mean 0 and variance 1, times gamma, plus beta if there is one.   (..., n), (n), (n) -> (..., n)
-template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::layer_norm(x, gamma, &beta, eps); }
-template <Floating T> Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::layer_norm<T>(x, gamma, nullptr, eps); }
+template <Floating T>
+Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::norm("layer_norm", {eps}, x, gamma, &beta); }
+template <Floating T>
+Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::norm<T>("layer_norm", {eps}, x, gamma, nullptr); }
+
+/// Every row of x with 1 as the mean of its squares, times gamma.   (..., n), (n) -> (..., n)
+template <Floating T>
+Tensor<T> rms_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::norm<T>("rms_norm", {eps, false}, x, gamma, nullptr); }
 
 /// a + b, and layer_norm of that, read and written once.   (..., n), (..., n), (n), (n) -> (..., n) and (..., n)
 template <Floating T>
-std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) { return detail::add_layer_norm(a, b, gamma, &beta, eps); }
+std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, const Tensor<T>& beta, double eps = 1e-5) {
+  return detail::add_norm("add_layer_norm", {eps}, a, b, gamma, &beta);
+}
 template <Floating T>
-std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) { return detail::add_layer_norm<T>(a, b, gamma, nullptr, eps); }
+std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) {
+  return detail::add_norm<T>("add_layer_norm", {eps}, a, b, gamma, nullptr);
+}
+
+/// a + b, and rms_norm of that.   (..., n), (..., n), (n) -> (..., n) and (..., n)
+template <Floating T>
+std::pair<Tensor<T>, Tensor<T>> add_rms_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) {
+  return detail::add_norm<T>("add_rms_norm", {eps, false}, a, b, gamma, nullptr);
+}
 
 }
 }  // namespace tricycle

@@ -1,4 +1,4 @@
-// Sums, means and maxima over axes.
+// Sums and means over axes.
 #pragma once
 #include <bitset>
 #include <limits>
@@ -122,32 +122,6 @@ inline Shape without(const Shape& shape, AxisSet over, bool keepdims) {
   return rest;
 }
 
-/// Row by row: where the largest number stands (the first of equals; the first NaN, if there is one), and what it is.
-template <class T>
-struct MaxRows {
-  const T* x; T* y; Index* where;
-  template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    const T* numbers = x + row.index * row.n;
-    Index best = row.best([&](Index i, Index j) { return !is_nan(numbers[j]) && (numbers[i] > numbers[j] || is_nan(numbers[i])); });
-    row.once([&] {
-      y[row.index] = numbers[best];
-      where[row.index] = best;
-    });
-  }
-  TRICYCLE_HD static bool is_nan(T x) {
-    if constexpr (Floating<T>) return math::isnan(compute<T>(x));
-    else return false;
-  }
-};
-template <class T>
-struct ScatterRows {
-  const T* grad; const Index* where; Gather<T> dx;
-  template <class Team> TRICYCLE_HD void operator()(Team row) const {
-    Gather<T> out{dx.at + row.index * row.n, dx.add};
-    row.each([&](auto i) { out[i] = i == where[row.index] ? compute<T>(grad[row.index]) : compute<T>(0); });
-  }
-};
-
 /// x with the axes of `over` moved behind the others and made one.
 template <Element T>
 Tensor<T> axes_last(const Tensor<T>& x, AxisSet over) {
@@ -156,20 +130,10 @@ Tensor<T> axes_last(const Tensor<T>& x, AxisSet over) {
     for (int axis = 0; axis < x.rank(); ++axis)
       if (over[static_cast<std::size_t>(axis)] == reduced) order.push_back(axis);
   Shape rows = without(x.shape(), over, false);
-  Tensor<T> moved = permute(x, order);
+  Tensor<T> moved = std::is_sorted(order.begin(), order.end()) ? x : permute(x, order);
   Index n = moved.shape().product(rows.rank(), moved.rank());
   rows.push_back(n);
   return moved.reshape(rows);
-}
-
-template <Element T>
-std::pair<Tensor<T>, Tensor<Index>> max_rows(const char* op, const Tensor<T>& rows) {
-  Index n = rows.shape()[-1];
-  Shape shape = rows.shape().slice(0, rows.rank() - 1);
-  check(n > 0 || shape.size() == 0, op, ": no largest number in shape ", rows.shape());
-  std::pair<Tensor<T>, Tensor<Index>> best{Tensor<T>(shape, rows.device()), Tensor<Index>(shape, rows.device())};
-  kernel::rows(rows.device(), shape.size(), n, MaxRows<T>{rows.data(), best.first.mutable_data(), best.second.mutable_data()});
-  return best;
 }
 
 struct DividedBy {
@@ -210,26 +174,6 @@ Tensor<T> mean(const Tensor<T>& x, const Axes& axes = {}) {
   Index n = 1;
   for (int axis = 0; axis < x.rank(); ++axis) n *= over[static_cast<std::size_t>(axis)] ? x.shape()[axis] : 1;
   return detail::sum_by("mean", x, over, axes.keepdims, static_cast<double>(n));
-}
-
-/// The largest number over `axes`, all of them when none is named; NaN if there is one. Throws where there is no number.
-///   dx = grad at the first of the largest, 0 elsewhere
-template <Floating T>
-Tensor<T> max(const Tensor<T>& x, const Axes& axes = {}) {
-  auto over = detail::axis_set("max", x.shape(), axes);
-  Tensor<T> rows = detail::axes_last(x, over);
-  auto [y, where] = detail::max_rows("max", rows.detach());
-  Tensor<T> best = record("max", y, {{rows, [n = rows.shape()[-1], where = where](const Tensor<T>& grad, Sink<T> dx) {
-    kernel::rows(grad.device(), grad.size(), n, detail::ScatterRows<T>{grad.data(), where.data(), dx.gather()});
-  }}});
-  return axes.keepdims ? best.reshape(detail::without(x.shape(), over, true)) : best;
-}
-
-/// Where the largest number of an axis stands, the first of equals.   (..., n, ...) -> (..., ...)
-template <Element T>
-Tensor<Index> argmax(const Tensor<T>& x, int axis = -1) {
-  auto over = detail::axis_set("argmax", x.shape(), {{axis}});
-  return detail::max_rows("argmax", detail::axes_last(x, over)).second;
 }
 
 }

@@ -46,13 +46,20 @@ Tensor<T> rowwise(const Op& op, const Tensor<T>& x) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// The largest number of a row; but 0 where all are -∞, so that e^(x - top) is 0 and not NaN.
+template <class R> TRICYCLE_HD R or_0_if_lowest(R top) { return math::select(!math::isfinite(top) && top < R(0), R(0), top); }
+
+}  // namespace detail
+
 /// An op of rows can be called like a layer: Softmax()(x).
 template <class Op>
 struct Rowwise {
   template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return detail::rowwise(static_cast<const Op&>(*this), x); }
 };
 
-/// Probabilities from scores, of which 1 / scale is the temperature.
+/// Probabilities from scores, of which 1 / scale is the temperature. Where a whole row is masked by -∞, all are 0.
 ///   y  = exp(scale (x - max x)) / sum exp(scale (x - max x))
 ///   dx = scale y (grad - sum(grad y))
 struct Softmax : Rowwise<Softmax> {
@@ -64,13 +71,13 @@ struct Softmax : Rowwise<Softmax> {
 
   template <class R> struct Total { R top, sum; };
   TRICYCLE_HD auto total(auto row, auto x) const {
-    auto top = row.max([&](auto i) { return x[i]; });
+    auto top = detail::or_0_if_lowest(row.max([&](auto i) { return x[i]; }));
     auto sum = row.sum([&](auto i) { return weight(x[i], top); });
     return Total<decltype(sum)>{top, sum};
   }
   TRICYCLE_HD void f(auto row, auto x, auto y) const {
     auto all = total(row, x);
-    auto share = 1 / all.sum;
+    auto share = all.sum == 0 ? all.sum : 1 / all.sum;
     row.each([&](auto i) { y[i] = weight(x[i], all.top) * share; });
   }
   TRICYCLE_HD void df(auto row, auto y, auto grad, auto dx) const {
@@ -90,7 +97,7 @@ struct LogSoftmax : Rowwise<LogSoftmax> {
   static constexpr auto saves = Saves::y;
   TRICYCLE_HD void f(auto row, auto x, auto y) const {
     auto all = Softmax().total(row, x);
-    auto log_sum = math::log(all.sum);
+    auto log_sum = all.sum == 0 ? all.sum : math::log(all.sum);
     row.each([&](auto i) { y[i] = (x[i] - all.top) - log_sum; });
   }
   TRICYCLE_HD void df(auto row, auto y, auto grad, auto dx) const {

@@ -1,4 +1,4 @@
-// Tensors from numbers: written down, counted, or drawn.
+// Tensors from numbers: written down, seen where they lie, counted, or drawn.
 #pragma once
 #include <cmath>
 #include "tricycle/core/math.hpp"
@@ -65,6 +65,42 @@ template <Element T = float, Element From>
 Tensor<T> to_tensor(const std::vector<From>& numbers, const Shape& shape, LeafOptions options = {}) {
   return to_tensor<T>(std::span<const From>(numbers), shape, options);
 }
+template <Element T = float>
+Tensor<T> to_tensor(const std::vector<bool>& numbers, const Shape& shape, LeafOptions options = {}) {            // which are bits, and no span
+  return to_tensor<T>(std::vector<std::uint8_t>(numbers.begin(), numbers.end()), shape, options);
+}
+
+/// The caller's own numbers, without a copy: what is written to either shows in the other. They must stay where they are while the
+/// tensor, or what was recorded of it, is alive; `owner`, if it is given, is kept alive so long. Of const numbers the view is only
+/// to be read. Throws when the shape is of another size.
+template <class N, std::size_t n> requires Element<std::remove_const_t<N>>
+Tensor<std::remove_const_t<N>> view_of(std::span<N, n> numbers, const Shape& shape, LeafOptions options = {}, std::shared_ptr<const void> owner = nullptr) {
+  using T = std::remove_const_t<N>;
+  check(shape.size() == static_cast<Index>(numbers.size()), "view_of: ", numbers.size(), " numbers for shape ", shape);
+  check(options.device.is_cpu(), "view_of: numbers of the CPU's cannot be seen on ", options.device, ": copy them there, view_of(...).to(...)");
+  return detail::leaf(Tensor<T>(shape, std::make_shared<Storage<T>>(const_cast<T*>(numbers.data()), std::move(owner), std::is_const_v<N>)), options);
+}
+template <Element T>
+Tensor<T> view_of(std::vector<T>& numbers, const Shape& shape, LeafOptions options = {}) { return view_of(std::span<T>(numbers), shape, options); }
+template <Element T>
+Tensor<T> view_of(const std::vector<T>& numbers, const Shape& shape, LeafOptions options = {}) { return view_of(std::span<const T>(numbers), shape, options); }
+template <Element T>
+Tensor<T> view_of(std::vector<T>&& numbers, const Shape& shape, LeafOptions options = {}) = delete;          // it would be gone
+
+/// A matrix or vector of Eigen's, or a Map of one, that lies in one piece: likewise, (rows, columns) or (n,). A matrix must be
+/// row-major: of others, see their transpose(). (In return, Map<const Matrix>(x.data(), rows, columns) sees a tensor as Eigen's.)
+template <class M>
+  requires requires(M& m) { m.data(), m.rows(), m.cols(), m.innerStride(), m.outerStride(), std::remove_cvref_t<M>::IsRowMajor, std::remove_cvref_t<M>::IsVectorAtCompileTime; }
+auto view_of(M&& m, LeafOptions options = {}) {
+  using Matrix = std::remove_cvref_t<M>;
+  constexpr bool vector = Matrix::IsVectorAtCompileTime;
+  static_assert(std::is_lvalue_reference_v<M> || !std::same_as<Matrix, typename Matrix::PlainObject>, "the matrix would be gone before the view of it");
+  static_assert(vector || Matrix::IsRowMajor, "a tensor is row-major: of a column-major matrix, see the transpose(), view_of(matrix.transpose())");
+  const Index rows = m.rows(), columns = m.cols(), size = rows * columns;
+  check(m.innerStride() == 1 || size <= 1, "view_of: the numbers of the matrix of shape ", Shape{rows, columns}, " do not follow one another");
+  check(vector || rows <= 1 || m.outerStride() == columns, "view_of: the rows of the matrix of shape ", Shape{rows, columns}, " do not follow one another");
+  return view_of(std::span(m.data(), static_cast<std::size_t>(size)), vector ? Shape{size} : Shape{rows, columns}, options);
+}
 
 template <Element T = float>
 Tensor<T> full(const Shape& shape, double number, LeafOptions options = {}) { return detail::leaf(detail::filled(shape, convert<T>(number), options.device), options); }
@@ -94,15 +130,19 @@ Tensor<T> arange(double start, double stop, double step = 1, LeafOptions options
   return detail::drawn<T>(Shape{n}, options, [&] { return start + step * static_cast<double>(i++); });
 }
 
-/// Is every number of a as good as b's: |a - b| <= atol + rtol |b|, infinities equal, and NaN equal to NaN only if asked?
-template <Floating T>
-bool close_to(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) {
-  auto here = a.detach().from_gpu(), there = b.detach().from_gpu();
-  return a.shape() == b.shape() && std::equal(here.span().begin(), here.span().end(), there.span().begin(), [=](T left, T right) {
+template <Element T>
+bool Tensor<T>::close_to(const Tensor& b, double rtol, double atol, bool equal_nan) const {
+  if (shape_ != b.shape_) return false;
+  auto here = detach().from_gpu(), there = b.detach().from_gpu();
+  return std::equal(here.span().begin(), here.span().end(), there.span().begin(), [=](T left, T right) {
+    if constexpr (!Floating<T>)
+      if (left == right) return true;                    // double cannot tell all of 64 bits
     double x = convert<double>(left), y = convert<double>(right);
-    return x == y || (math::isfinite(y) && std::abs(x - y) <= atol + rtol * std::abs(y)) || (equal_nan && math::isnan(x) && math::isnan(y));
+    return (Floating<T> && x == y) || (math::isfinite(y) && std::abs(x - y) <= atol + rtol * std::abs(y)) || (equal_nan && math::isnan(x) && math::isnan(y));
   });
 }
+template <Element T>
+bool close_to(const Tensor<T>& a, const Tensor<T>& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) { return a.close_to(b, rtol, atol, equal_nan); }
 
 }
 }  // namespace tricycle

@@ -172,15 +172,17 @@ struct Node final : AnyNode {
     return found;
   }
 
-  static constexpr std::size_t max_args = 8;
+  static constexpr std::size_t max_args = 8, every = static_cast<std::size_t>(-1);        // max_args: of record() and record_joint()
 
   /// Send a gradient on to all args, or to the one that is `only`.
-  void send(const Tensor<T>& from, std::size_t only = max_args) const {
-    std::array<AnyNode*, max_args> sinks{};
+  void send(const Tensor<T>& from, std::size_t only = every) const {
+    std::array<AnyNode*, max_args> few{};
+    std::vector<AnyNode*> many(args.size() > max_args ? args.size() : 0);
+    const std::span<AnyNode*> sinks(many.empty() ? few.data() : many.data(), args.size());
     for (std::size_t i = 0; i < args.size(); ++i)
-      if (only == max_args || only == i) sinks[i] = args[i].get();
+      if (only == every || only == i) sinks[i] = args[i].get();
     try {
-      back(from, Sinks(sinks.data(), args.size()));
+      back(from, sinks);
     } catch (const Error& error) {
       fail("backward of \"", name, "\": ", error.what());
     }
@@ -264,33 +266,7 @@ Tensor<T> record_joint(std::string_view name, Tensor<T> result, std::tuple<const
   }, args);
 }
 
-/// For ops with several results: `back(grads, sink of a, sink of b, …)` gets the gradient of each, empty where none came.
-template <Floating T, Floating... U, class F>
-std::vector<Tensor<T>> record_several(std::string_view name, std::vector<Tensor<T>> results, std::tuple<const Tensor<U>&...> args, F back) {
-  for (auto& result : results) detail::look_at(name, result, args);
-  auto nodes = std::apply([](auto&... arg) { return std::array<std::shared_ptr<AnyNode>, sizeof...(U)>{arg.node()...}; }, args);
-  if (!recording() || std::none_of(nodes.begin(), nodes.end(), [](auto& node) { return node != nullptr; })) return results;
-  const Device device = results.front().device();
-  auto grads = std::make_shared<std::vector<std::optional<Tensor<T>>>>(results.size());
-  auto all = detail::make_node<T>(name, Shape{}, device);        // stands for the results together
-  all->several = true;
-  all->args = {nodes.begin(), nodes.end()};
-  all->back = [grads, back = std::move(back)](const Tensor<T>&, Sinks sinks) {
-    [&]<std::size_t... i>(std::index_sequence<i...>) { back(*grads, Sink<U>(sinks[i])...); }(std::index_sequence_for<U...>{});
-  };
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    auto node = detail::make_node<T>(name, results[i].shape(), device);
-    node->args = {all};
-    node->back = [grads, i](const Tensor<T>& grad, Sinks sinks) {
-      auto& came = static_cast<Node<T>*>(sinks[0])->grad;         // any will do: it says that something came in this walk
-      if (!came) std::fill(grads->begin(), grads->end(), std::nullopt);
-      (*grads)[i] = came = grad;
-    };
-    results[i].remember(std::move(node));
-  }
-  return results;
-}
-
 }
 }  // namespace tricycle
+#include "tricycle/tensor/record_many.hpp"
 #include "tricycle/tensor/backward.hpp"

@@ -43,8 +43,10 @@ class Tensor {
 
   const T* data() const { return storage_->data() + offset_; }
 
-  /// The numbers, to be written in place. A gradient that still needs the old ones throws when its turn comes.
+  /// The numbers, to be written in place. A gradient that still needs the old ones throws when its turn comes. Throws for a view
+  /// of memory that is only to be read.
   T* mutable_data() {
+    check(!storage_->read_only(), "mutable_data: a tensor of shape ", shape_, " is a view of memory that is only to be read: write to a clone()");
     ++storage_->version;
     return storage_->data() + offset_;
   }
@@ -105,6 +107,10 @@ class Tensor {
   /// The same numbers without the history.
   Tensor detach() const { return Tensor(shape_, storage_, offset_); }
 
+  /// Is every number as good as b's: |a - b| <= atol + rtol |b|, infinities equal, and NaN equal to NaN only if asked? The
+  /// shapes must be the same; the devices need not.
+  bool close_to(const Tensor& b, double rtol = 1e-4, double atol = 1e-8, bool equal_nan = false) const;
+
   /// A copy of the numbers, without the history.
   Tensor clone() const {
     Tensor t(shape_, device());
@@ -132,11 +138,20 @@ class Tensor {
   void backward(BackwardOptions options = {}) const requires Floating<T>;
   void backward(const Tensor& grad, BackwardOptions options = {}) const requires Floating<T>;
 
-  // ------------------------------------------------------------ the same storage, seen otherwise (op/layout.hpp)
+  // ------------------------------------------------------------ seen otherwise (op/layout.hpp), and parts (op/slice.hpp)
 
-  /// The same numbers with another shape of the same size; one extent may be -1 and is worked out.
+  /// The same numbers with another shape of the same size; one extent may be -1 and is worked out. Shares the storage.
   Tensor reshape(std::initializer_list<Index> extents) const;
   Tensor reshape(const Shape& to) const;
+
+  /// Places from, from + step, ... up to but without `to` of an axis: all that follow, or go before if step < 0, when `to` is not
+  /// given. Places and axis count from the end if negative. Neighbours on the first axis share the storage. Throws for places
+  /// that the axis does not have.   (..., n, ...) -> (..., ceil((to - from) / step), ...)
+  Tensor slice(int axis, Index from, std::optional<Index> to = {}, Index step = 1) const;
+
+  /// Place i of the first axis, which counts from the end if negative: x[i][j] is an element. Shares the storage. Throws when
+  /// it is out of range.   (n, ...) -> (...)
+  Tensor operator[](Index i) const;
 
   /// The same numbers under another shape from element `offset` on, without a history. For ops.
   Tensor view(Shape shape, Index offset = 0) const {
@@ -147,6 +162,9 @@ class Tensor {
 
   /// For record() alone: give the tensor its history.
   void remember(std::shared_ptr<Node<T>> node) { node_ = std::move(node); }
+
+  /// For view_of() alone: numbers that are somewhere already.
+  Tensor(const Shape& shape, std::shared_ptr<Storage<T>> storage) : Tensor(shape, std::move(storage), 0) {}
 
  private:
   Tensor(const Shape& shape, std::shared_ptr<Storage<T>> storage, Index offset) : shape_(shape), storage_(std::move(storage)), offset_(offset) {}

@@ -16,6 +16,19 @@ SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
   return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(here->data()), static_cast<std::size_t>(x.size()) * sizeof(T)}, here};
 }
 
+[[noreturn]] inline void refuse_type(const SafeTensorsFile& file, const SafeTensor& entry, const char* wanted) {
+  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where ", wanted, " is wanted");
+}
+
+inline constexpr const char* floating_types = "F32, F64, BF16 or F16";
+
+/// Throws when a file's tensor does not hold floating numbers.
+inline void check_floating(const SafeTensorsFile& file, const SafeTensor& entry) {
+  for (const char* floating : {"F32", "F64", "BF16", "F16"})
+    if (entry.dtype == floating) return;
+  refuse_type(file, entry, floating_types);
+}
+
 /// f(numbers) with the type that a file's tensor has. Throws when that is none of Ts, which are called `wanted`.
 template <Element... Ts, class F>
 void with_type(const SafeTensorsFile& file, const SafeTensor& entry, const char* wanted, F f) {
@@ -26,11 +39,11 @@ void with_type(const SafeTensorsFile& file, const SafeTensor& entry, const char*
     f(x);
     return true;
   };
-  check((as(Ts{}) || ...), "load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where ", wanted, " is wanted");
+  if (!(as(Ts{}) || ...)) refuse_type(file, entry, wanted);
 }
 template <class F>
 void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
-  with_type<float, double, bf16, half>(file, entry, "F32, F64, BF16 or F16", f);
+  with_type<float, double, bf16, half>(file, entry, floating_types, f);
 }
 
 }  // namespace detail
@@ -54,7 +67,7 @@ void load_model(Model& model, const SafeTensorsFile& file, const std::string& pr
   model.each_parameter([&](const std::string& name, Parameter& parameter) {
     const SafeTensor& entry = file[prefix + name];
     check(entry.shape == parameter.shape(), "load: ", file.name(), ": tensor \"", entry.name, "\" has shape ", entry.shape, ", but the model's has ", parameter.shape());
-    detail::with_floating(file, entry, [](auto&) {});
+    detail::check_floating(file, entry);
     found.emplace_back(&parameter, &entry);
   });
   for (const SafeTensor& entry : file.all())
@@ -68,6 +81,9 @@ template <class Model>
 void save_model(const Model& model, const std::string& path) { save_safetensors(path, model_entries(model)); }
 template <class Model>
 void load_model(Model& model, const std::string& path) { load_model(model, SafeTensorsFile(path)); }
+
+template <class Derived> void Layer<Derived>::save(const std::string& path) const { save_model(self(), path); }
+template <class Derived> void Layer<Derived>::load(const std::string& path) { load_model(self(), path); }
 
 /// What an optimiser remembers of each parameter, as entries "NAME#0", "NAME#1", … and "NAME#t": how often it was moved.
 inline std::vector<SafeTensor> memory_entries(const Memory& memory, const std::string& prefix = "") {
@@ -106,16 +122,23 @@ inline void load_loss_scale(LossScale& scale, const SafeTensorsFile& file, const
   detail::with_type<double>(file, file[name], "F64", [&](auto& saved) { scale.restore(saved); });
 }
 
-/// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type.
+/// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type; the last three may be
+/// missing, as from older files.
 inline Json to_json(const GPTConfig& c) {
   return Json::object({{"vocab_size", c.vocab_size}, {"context_window", c.context_window}, {"embedding_dim", c.embedding_dim}, {"n_heads", c.n_heads},
-                       {"n_layers", c.n_layers}, {"dropout", c.dropout}, {"tied", c.tied}, {"bias", c.bias}});
+                       {"n_layers", c.n_layers}, {"dropout", c.dropout}, {"tied", c.tied}, {"bias", c.bias},
+                       {"activation", c.activation}, {"norm", c.norm}, {"positions", c.positions}});
 }
 inline GPTConfig gpt_config(const Json& json) {
-  json.allow_only({"vocab_size", "context_window", "embedding_dim", "n_heads", "n_layers", "dropout", "tied", "bias"});
-  return {.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
+  json.allow_only({"vocab_size", "context_window", "embedding_dim", "n_heads", "n_layers", "dropout", "tied", "bias", "activation", "norm", "positions"});
+  const GPTConfig usual;
+  GPTConfig c{.vocab_size = json.get<Index>("vocab_size"), .context_window = json.get<Index>("context_window"), .embedding_dim = json.get<Index>("embedding_dim"),
           .n_heads = json.get<Index>("n_heads"), .n_layers = json.get<Index>("n_layers"), .dropout = json.get<float>("dropout"),
-          .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias")};
+          .tied = json.get<bool>("tied"), .bias = json.get<bool>("bias"),
+          .activation = json.get<std::string>("activation", usual.activation), .norm = json.get<std::string>("norm", usual.norm),
+          .positions = json.get<std::string>("positions", usual.positions)};
+  check_names(c);
+  return c;
 }
 
 /// How a GPT is trained, as JSON and back; with the model's configuration under "model".

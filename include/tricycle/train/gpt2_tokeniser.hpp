@@ -84,7 +84,7 @@ class GPT2Tokeniser {
     check(!splits.get<bool>("add_prefix_space", true), "key \"add_prefix_space\": GPT-2 adds none");
     check(splits.get<bool>("use_regex", true), "key \"use_regex\": GPT-2 splits words");
     const Json* post = json.find("post_processor");
-    check(!post || post->is_null() || is_byte_level(*post), "key \"post_processor\": it is not ByteLevel, as GPT-2's is");
+    check(!post || post->is_null() || is_byte_level(*post) || adds_nothing(*post), "key \"post_processor\": it is not ByteLevel, as GPT-2's is, and adds something");
 
     const Json& model = json["model"];
     model.allow_only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
@@ -132,6 +132,13 @@ class GPT2Tokeniser {
   }
 
   static bool is_byte_level(const Json& json) { return !json.is_null() && json.get<std::string>("type") == "ByteLevel"; }
+
+  /// A template of the text alone, which is what newer files have: {"single": [{"Sequence": ...}]}.
+  static bool adds_nothing(const Json& post) {
+    if (post.get<std::string>("type") != "TemplateProcessing") return false;
+    const auto& single = post.get<Json::Array>("single");
+    return single.size() == 1 && single[0].find("Sequence");
+  }
 
   /// A line for each merge; the first may say "#version: 0.2".
   void read_merges(std::string_view file) {
