@@ -1,0 +1,1 @@
+#include <tricycle/tricycle.hpp>
