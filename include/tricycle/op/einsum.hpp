@@ -60,15 +60,6 @@ struct Meaning {
   }
 
   static std::string_view name_of(const char& label) { return label <= '9' ? std::string_view("...") : std::string_view(&label, 1); }
-
- private:
-  static Labels expanded(std::string_view term, int dots) {
-    Labels all;
-    for (char c : term)
-      if (c != '.') all.push_back(c);
-      else for (int i = dots; i-- > 0;) all.push_back(static_cast<char>('0' + i));
-    return all;
-  }
 };
 
 /// "ij,jk->ik", for the name of a step.

@@ -90,25 +90,26 @@ struct Reduction {
   Subscript subscript;
 
   explicit Reduction(std::string_view s) : subscript(s) {
-    check(subscript.operands == 1, "reduce \"", s, "\": more than one operand");
-    for (int i = 0; i < subscript.in[0].count; ++i) check(subscript.in[0].find(subscript.in[0].at[static_cast<std::size_t>(i)]) == i, "reduce \"", s, "\": an index appears twice");
+    check(subscript.operands() == 1, "reduce \"", s, "\": more than one operand");
+    check(!expanded(term(), 0).repeats(), "reduce \"", s, "\": an index appears twice");
   }
   template <Element T>
   Tensor<T> apply(const Tensor<T>& x, Tensor<T> (*reduce)(const Tensor<T>&, const Axes&)) const {
-    const Labels &all = subscript.in[0];
-    const int least = all.count - all.has('.');
-    check(all.has('.') ? x.rank() >= least : x.rank() == least, "reduce \"", subscript.view(), "\": ", least, " indices for shape ", x.shape());
-    const Labels from = all.expanded(x.rank()), to = subscript.out.expanded(x.rank() - least + subscript.out.count - subscript.out.has('.'));
+    const bool dotted = term().find('.') != term().npos;
+    const int dots = x.rank() - static_cast<int>(term().size()) + dotted;
+    check(dotted ? dots >= 0 : dots == 0, "reduce \"", subscript.view(), "\": ", term().size() - dotted, " indices for shape ", x.shape());
+    const Labels from = expanded(term(), dots), to = expanded(subscript.terms().substr(term().size() + 1), dots), kept = from.of(to.set());
     Axes gone;
-    Labels kept;
     for (int axis = 0; axis < from.count; ++axis)
-      if (const char c = from.begin()[axis]; to.has(c)) kept.push_back(c);
-      else gone.over.push_back(axis);
+      if (!(to.set() & set_of(from[axis]))) gone.over.push_back(axis);
     const Tensor<T> y = gone.over.empty() ? x : reduce(x, gone);
     std::vector<int> order;
-    for (char c : to) order.push_back(kept.find(c));
+    for (char c : to) order.push_back(static_cast<int>(std::find(kept.begin(), kept.end(), c) - kept.begin()));
     return kept == to ? y : permute(y, order);
   }
+
+ private:
+  std::string_view term() const { return subscript.terms().substr(0, subscript.terms().find(',')); }
 };
 
 }  // namespace detail

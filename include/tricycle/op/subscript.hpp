@@ -133,6 +133,15 @@ class Subscript {
   int operands_ = 1;
 };
 
+/// The labels of a term in which '...' stands for so many axes.
+constexpr Labels expanded(std::string_view term, int dots) {
+  Labels all;
+  for (char c : term)
+    if (c != '.') all.push_back(c);
+    else for (int i = dots; i-- > 0;) all.push_back(static_cast<char>('0' + i));
+  return all;
+}
+
 }  // namespace detail
 }
 }  // namespace tricycle
