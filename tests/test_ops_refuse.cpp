@@ -79,6 +79,7 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::ReduceMax("ij,jk->ik"); }, {"reduce \"ij,jk->ik\"", "more than one operand"}},
       {[&] { tc::ReduceMax("ijk->ij")(a); }, {"reduce \"ijk->ij\"", "3 indices", "(2, 3)"}},
       {[&] { tc::ReduceMin("ij...k->ij...")(a); }, {"reduce \"ij...k->ij...\"", "3 indices", "(2, 3)"}},
+      {[&] { tc::ReduceMin("ii->i")(a); }, {"reduce \"ii->i\"", "twice"}},
       {[&] { tc::ReduceMin("ij->k"); }, {"ij->k", "index k"}},
       {[&] { tc::argmax(scalar); }, {"axis -1", "()"}},
 
