@@ -177,8 +177,9 @@ class SafeTensorsFile {
 /// Error: two of one name, an unknown dtype, bytes that do not fit the shape, a name or metadata that is not UTF-8.
 inline void save_safetensors(const std::string& path, std::span<const SafeTensor> tensors, const Json::Object& metadata = {}) {
   std::vector<const SafeTensor*> in_order;
-  for (const SafeTensor& tensor : tensors) in_order.push_back(&tensor);
-  std::stable_sort(in_order.begin(), in_order.end(), [](auto* a, auto* b) { return safetensors_width(a->dtype) > safetensors_width(b->dtype); });
+  for (Index width : {8, 4, 2, 1, 0})                    // 0: an unknown dtype, which is refused below
+    for (const SafeTensor& tensor : tensors)
+      if (safetensors_width(tensor.dtype) == width) in_order.push_back(&tensor);
 
   Json::Object members;
   if (!metadata.empty()) members.emplace_back(safetensors::metadata_key, Json::object(metadata));

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
-#ifdef __SSE2__
+#if defined(__AVX512F__) || defined(__FMA__)                   // without them nothing of it is used, and it is slow to compile
 #include <immintrin.h>
 #endif
 #include "tricycle/core/pack.hpp"

@@ -13,7 +13,7 @@ inline namespace TRICYCLE_ABI {
 /// to<double>(model). It can be moved but not copied, so that two layers never share weights by accident.
 class Parameter {
  public:
-  explicit Parameter(Tensor<float> initial) : master_(std::move(initial)) { require_grad(); }
+  explicit Parameter(Tensor<float> initial) : master_(std::move(initial.require_grad())) {}
   Parameter(Parameter&&) = default;
   Parameter& operator=(Parameter&&) = default;
 
@@ -56,8 +56,8 @@ class Parameter {
   template <class M> requires std::same_as<M, float> || std::same_as<M, double>
   void hold_as() { replace([](auto& x) { return cast<M>(x.detach()).clone(); }); }
 
-  /// Keep the numbers on another device from now on; the gradient is dropped.
-  void move_to(Device device) {
+  /// Keep the numbers on another device from now on; the gradient is dropped. (A template, so that only who calls it compiles it.)
+  void move_to(std::same_as<Device> auto device) {
     if (device != this->device()) replace([=](auto& x) { return x.detach().to(device); });
   }
 

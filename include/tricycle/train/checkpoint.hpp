@@ -16,26 +16,34 @@ SafeTensor as_safetensor(std::string name, const Tensor<T>& x) {
   return {std::move(name), safetensors_dtype<T>(), x.shape(), {reinterpret_cast<const char*>(here->data()), static_cast<std::size_t>(x.size()) * sizeof(T)}, here};
 }
 
+[[noreturn]] inline void refuse_type(const SafeTensorsFile& file, const SafeTensor& entry, const char* wanted) {
+  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where ", wanted, " is wanted");
+}
+
+inline constexpr const char* floating_types = "F32, F64, BF16 or F16";
+
 /// Throws when a file's tensor does not hold floating numbers.
 inline void check_floating(const SafeTensorsFile& file, const SafeTensor& entry) {
   for (const char* floating : {"F32", "F64", "BF16", "F16"})
     if (entry.dtype == floating) return;
-  fail("load: ", file.name(), ": tensor \"", entry.name, "\" is ", entry.dtype, ", where F32, F64, BF16 or F16 is wanted");
+  refuse_type(file, entry, floating_types);
 }
 
-/// f(numbers) with the type that a file's tensor has. Throws when that is not a floating type.
-template <class F>
-void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
-  check_floating(file, entry);
+/// f(numbers) with the type that a file's tensor has. Throws when that is none of Ts, which are called `wanted`.
+template <Element... Ts, class F>
+void with_type(const SafeTensorsFile& file, const SafeTensor& entry, const char* wanted, F f) {
   auto as = [&]<class T>(T) {
+    if (entry.dtype != safetensors_dtype<T>()) return false;
     Tensor<T> x(entry.shape);
     std::memcpy(x.mutable_data(), entry.bytes.data(), entry.bytes.size());
     f(x);
+    return true;
   };
-  if (entry.dtype == "F32") return as(float{});
-  if (entry.dtype == "F64") return as(double{});
-  if (entry.dtype == "BF16") return as(bf16{});
-  as(half{});
+  if (!(as(Ts{}) || ...)) refuse_type(file, entry, wanted);
+}
+template <class F>
+void with_floating(const SafeTensorsFile& file, const SafeTensor& entry, F f) {
+  with_type<float, double, bf16, half>(file, entry, floating_types, f);
 }
 
 }  // namespace detail
@@ -101,10 +109,7 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
     std::memcpy(moments.t.mutable_data(), entry.bytes.data(), sizeof(Index));
     check(moments.t.item() >= 0, "load: ", file.name(), ": tensor \"", entry.name, "\" is ", moments.t.item(), ", which counts nothing");
     for (++known; const SafeTensor* numbers = file.find(prefix + name + "#" + std::to_string(moments.numbers.size())); ++known)
-      detail::with_floating(file, *numbers, [&]<class T>(const Tensor<T>& x) {
-        if constexpr (!Short<T>) moments.numbers.emplace_back(x);
-        else fail("load: ", file.name(), ": tensor \"", numbers->name, "\" is ", numbers->dtype, ", where F32 or F64 is wanted");
-      });
+      detail::with_type<float, double>(file, *numbers, "F32 or F64", [&](auto& x) { moments.numbers.emplace_back(x); });
   }
   auto mine = [&](const SafeTensor& entry) { return entry.name.starts_with(prefix); };
   check(std::cmp_equal(known, std::count_if(file.all().begin(), file.all().end(), mine)), "load: ", file.name(), " holds tensors that are no optimiser's memory");
@@ -114,7 +119,7 @@ inline Memory load_memory(const SafeTensorsFile& file, const std::string& prefix
 /// The state of a loss scale as one entry of a file, and back. Throws for an entry that is none.
 inline SafeTensor loss_scale_entry(const LossScale& scale, std::string name = "loss_scale") { return detail::as_safetensor(std::move(name), scale.saved()); }
 inline void load_loss_scale(LossScale& scale, const SafeTensorsFile& file, const std::string& name = "loss_scale") {
-  detail::with_floating(file, file[name], [&]<class T>(const Tensor<T>& saved) { scale.restore(cast<double>(saved)); });
+  detail::with_type<double>(file, file[name], "F64", [&](auto& saved) { scale.restore(saved); });
 }
 
 /// A GPT's configuration as JSON, and back. Throws for a key that is missing, unknown or of another type; the last three may be

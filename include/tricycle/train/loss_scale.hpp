@@ -57,7 +57,9 @@ class LossScale {
  public:
   explicit LossScale(Device device = Device::cpu, LossScaleOptions options = {}) : options_(options), state_(Shape{State::size}, device) {
     check(options.scale >= 1 && math::isfinite(options.scale) && options.grow_after > 0, "loss scale: a scale of ", options.scale, " that grows after ", options.grow_after, " steps");
-    restore(to_tensor<double>({options.scale, 0, 0, 0}, {.requires_grad = false}));
+    auto fresh = detail::filled(state_.shape(), 0.0, Device::cpu);
+    fresh.mutable_data()[0] = options.scale;
+    restore(fresh);
   }
 
   /// What backward() begins with, for a part of the loss when a step has several passes: its share, times the scale.   ()
