@@ -79,11 +79,12 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
 };
 
 /// What stands between the two layers of a small network. A gated one halves what it gets.
-using Activation = std::variant<GeLU, ReLU, Swish, Gated<Sigmoid>, Gated<Swish>>;
+using Activation = std::variant<GeLU, ExactGeLU, ReLU, Swish, Gated<Sigmoid>, Gated<Swish>>;
 
 /// All of them by name.
 inline const std::vector<std::pair<std::string, Activation>>& named_activations() {
-  static const std::vector<std::pair<std::string, Activation>> all{{"gelu", GeLU{}}, {"relu", ReLU{}}, {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
+  static const std::vector<std::pair<std::string, Activation>> all{{"gelu", GeLU{}}, {"gelu_exact", ExactGeLU{}}, {"relu", ReLU{}},
+                                                                   {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
   return all;
 }
 
