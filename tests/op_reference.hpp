@@ -30,18 +30,22 @@ struct Numbers {
   Real operator[](const Place& place) const { return at[offset(shape, place)]; }
 };
 
-/// Every place of a shape, in the order in which the numbers stand.
+/// Every place of a shape (or of loops of these extents), in the order in which the numbers stand.
 template <class Visit>
-void visit(const Shape& shape, Visit f) {
-  Place place(static_cast<std::size_t>(shape.rank()), 0);
-  for (Index left = shape.size(); left > 0; --left) {
+void visit(const Place& extents, Visit f) {
+  Place place(extents.size(), 0);
+  Index left = 1;
+  for (Index n : extents) left *= n;
+  for (; left > 0; --left) {
     f(place);
-    for (int axis = shape.rank(); axis-- > 0;) {
-      if (++place[static_cast<std::size_t>(axis)] < shape[axis]) break;
-      place[static_cast<std::size_t>(axis)] = 0;
+    for (std::size_t axis = extents.size(); axis-- > 0;) {
+      if (++place[axis] < extents[axis]) break;
+      place[axis] = 0;
     }
   }
 }
+template <class Visit>
+void visit(const Shape& shape, Visit f) { visit(Place(shape.begin(), shape.end()), f); }
 
 /// A tensor whose number at each place is f(place).
 template <class F>
@@ -267,25 +271,31 @@ inline Function einsum(std::string subscript) {
       for (char c = 'A'; c <= 'z'; ++c)
         if (std::count(left.begin(), left.end(), c) == 1) result.push_back(c);
     }
-    std::map<char, Index> extent;
+    std::map<char, Index> extent;                        // 1 if it is 1 everywhere
     for (std::size_t i = 0; i < in.size(); ++i)
-      for (std::size_t j = 0; j < terms[i].size(); ++j) extent[terms[i][j]] = in[i].shape[static_cast<int>(j)];
-    terms.push_back(result);
-    Shape loops, shape;
-    for (auto& [letter, n] : extent) loops.push_back(n);
+      for (std::size_t j = 0; j < terms[i].size(); ++j)
+        if (Index n = in[i].shape[static_cast<int>(j)]; n != 1 || extent.count(terms[i][j]) == 0) extent[terms[i][j]] = n;
+    Shape shape;
     for (char c : result) shape.push_back(extent[c]);
     Numbers y{shape, std::vector<Real>(static_cast<std::size_t>(shape.size()), 0)};
+    Place loops;
+    for (auto& [letter, n] : extent) loops.push_back(n);
 
-    std::vector<Place> strides;                          // of each term, for each loop
-    for (const std::string& term : terms) {
+    std::vector<Place> strides;                          // of each term, for each loop: a letter that stands twice steps along both axes
+    auto add_strides = [&](const std::string& term, const Shape& of) {
       Place& stride = strides.emplace_back();
       for (auto& [letter, unused] : extent) {
-        auto at = term.find(letter);
-        Index step = at == std::string::npos ? 0 : 1;
-        for (std::size_t j = at == std::string::npos ? term.size() : at + 1; j < term.size(); ++j) step *= extent[term[j]];
-        stride.push_back(step);
+        Index sum = 0, step = 1;
+        for (std::size_t j = term.size(); j-- > 0;) {
+          const Index n = of[static_cast<int>(j)];
+          if (term[j] == letter && n != 1) sum += step;
+          step *= n;
+        }
+        stride.push_back(sum);
       }
-    }
+    };
+    for (std::size_t i = 0; i < in.size(); ++i) add_strides(terms[i], in[i].shape);
+    add_strides(result, shape);
     visit(loops, [&](const Place& p) {
       auto at = [&](std::size_t term) {
         Index sum = 0;

@@ -97,6 +97,8 @@ TEST_CASE("GPT-2: a head of its own is transposed, and has no bias", "[gpt2]") {
   REQUIRE(parameters(folder.path()) == parameters(model));
   model.head->bias->assign(ones({260}));
   REQUIRE(refusal([&] { save_gpt2(model, folder.path()); }) == "save: the head has a bias, for which there is no place in a GPT-2");
+  auto rotary = drawn({.vocab_size = 5, .context_window = 4, .embedding_dim = 4, .n_heads = 1, .n_layers = 1, .positions = "rotary"});
+  REQUIRE(refusal([&] { save_gpt2(rotary, folder.path()); }).ends_with("\"positions\":\"rotary\"} is no GPT-2"));
 }
 
 TEST_CASE("GPT-2: a model without biases is one whose biases are 0", "[gpt2]") {

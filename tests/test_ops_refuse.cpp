@@ -120,8 +120,8 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::einsum<"ij,j->i">(a, b); }, {"einsum \"ij,j->i\"", "operand 2", "1 indices", "(4, 3)"}},
       {[&] { tc::einsum<"i...jk->...k">(a); }, {"operand 1", "3 or more", "(2, 3)"}},
       {[&] { tc::einsum<"...,...->...">(a, b); }, {"index ...", "(2, 3)", "(4, 3)"}},
-      {[&] { tc::einsum<"ij->ji">(a, b); }, {"einsum \"ij->ji\"", "two tensors"}},
-      {[&] { tc::einsum<"ij,jk->ik">(a); }, {"einsum \"ij,jk->ik\"", "one tensor"}},
+      {[&] { tc::einsum<"ij->ji">(a, b); }, {"einsum \"ij->ji\"", "2 tensors"}},
+      {[&] { tc::einsum<"ij,jk->ik">(a); }, {"einsum \"ij,jk->ik\"", "1 tensor"}},
   };
   for (const Case& bad : cases) {
     const std::string said = refusal(bad.attempt);

@@ -35,6 +35,8 @@ std::uint16_t float_to_bf16(float x) {
   return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+}  // namespace
+
 double load(const void* p, cudaDataType_t type, std::int64_t i) {
   switch (type) {
     case CUDA_R_64F: return static_cast<const double*>(p)[i];
@@ -54,6 +56,8 @@ void store(void* p, cudaDataType_t type, std::int64_t i, double x) {
     default: break;
   }
 }
+
+namespace {
 
 const void* at(const void* p, cudaDataType_t type, std::int64_t i) {
   return static_cast<const char*>(p) + i * static_cast<std::int64_t>(size_of(type));

@@ -34,6 +34,10 @@ struct Matmul {
 
 std::size_t size_of(cudaDataType_t type);
 
+/// Number i of those at p. Within an Open.
+double load(const void* p, cudaDataType_t type, std::int64_t i);
+void store(void* p, cudaDataType_t type, std::int64_t i, double x);
+
 /// CUBLAS_STATUS_SUCCESS if such a product exists. Pointers are looked at only if `with_pointers`.
 cublasStatus_t check_matmul(const Matmul& m, bool with_pointers);
 

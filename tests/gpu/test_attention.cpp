@@ -9,6 +9,9 @@ using tc::Device;
 namespace {
 
 const Device gpu = Device::cuda();
+#ifdef TRICYCLE_CUDNN
+const bool ours_alone = !(tc::gpu::cudnn_options().attention = false);       // but in the last cases, which are cuDNN's
+#endif
 
 /// What attention makes of some operands, and their gradients.
 template <class T>
@@ -224,3 +227,7 @@ TEST_CASE("a layer on a GPU is the layer on the CPU", "[attention]") {
     CHECK(distance(numbers(layer(some, &cache)), reference::part(numbers(wanted), 1, from, to)).nmse < 1e-11L);
   }
 }
+
+#ifdef TRICYCLE_CUDNN
+#include "attention_by_cudnn.hpp"
+#endif

@@ -51,7 +51,7 @@ TEST_CASE("two GPUs work apart, and exchange numbers", "[memory]") {
   CHECK(c.to_vector() == (counted(1000) * 4.0).to_vector());
   CHECK(refusal([&] { a + b; }) == "badd: the left operand is on cuda:0, but the right one on cuda:1");
   CHECK(refusal([&] { b * counted(1000); }) == "bmul: the left operand is on cuda:1, but the right one on cpu");
-  CHECK(refusal([&] { einsum<"i,i->">(a, b); }) == "einsum \"i,i->\": the left operand is on cuda:0, but the right one on cuda:1");
+  CHECK(refusal([&] { einsum<"i,i->">(a, b); }) == "einsum \"i,i->\": operand 1 is on cuda:0, but operand 2 on cuda:1");
 }
 
 TEST_CASE("what is freed is used again, and not before its time", "[memory]") {

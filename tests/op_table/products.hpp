@@ -84,7 +84,71 @@ inline std::vector<Product> products() {
       {einsum<"...ij,jk">, "[2 3] [3 4] | [5 2 3] [3 4]"},
       {einsum<"i...,i->...">, "[3] [3] | [3 4] [3] | [3 4 5] [3]"},
       {einsum<"i...,j...->ij...">, "[2] [3] | [2 4] [3 4] | [2 4 5] [3 5]"},
-      {einsum<"...,...">, "[] [] | [3] [3] | [2 3] [3] | [] [2 3]"},
+      {einsum<"...,...">, "[] [] | [3] [3] | [2 3] [3] | [] [2 3] | [2 1] [1 3] | [2 1 4] [3 1]"},
+      {einsum<"ij...,ij->ij">, "[2 3] [2 3]"},
+      {einsum<"i->...i">, "[3]"},
+      {einsum<"i...,...j->j...i">, "[2] [3] | [2 4] [4 3] | [2 1 5] [4 1 3]"},
+
+      // ------------------------------------------------ diagonals and traces
+      {einsum<"ii">, "[0 0] | [1 1] | [4 4] | [37 37]"},
+      {einsum<"ii->i">, "[0 0] | [1 1] | [4 4] | [37 37]"},
+      {einsum<"iii->i">, "[3 3 3]"},
+      {einsum<"iij->ji">, "[3 3 4] | [3 3 0]"},
+      {einsum<"iji->j">, "[3 4 3] | [0 4 0]"},
+      {einsum<"bii->b">, "[2 3 3] | [0 3 3] | [2 0 0]"},
+      {einsum<"ijij">, "[2 3 2 3]"},
+      {einsum<"ijji->ij">, "[2 3 3 2]"},
+      {einsum<"ii...->...i">, "[3 3] | [3 3 2]"},
+      {einsum<"i...i">, "[3 3] | [3 2 3]"},
+      {einsum<"ii,i->i">, "[3 3] [3] | [1 1] [3] | [0 0] [0]"},
+      {einsum<"ii,jj->ij">, "[3 3] [4 4]"},
+      {einsum<"ii,jj">, "[3 3] [4 4]"},
+      {einsum<"ii,ij->j">, "[3 3] [3 4]"},
+      {einsum<"iij,jk->ik">, "[3 3 4] [4 2]"},
+      {einsum<"ij,jj->i">, "[3 4] [4 4]"},
+      {einsum<"ii,ii->i">, "[3 3] [3 3] | [37 37] [37 37]"},
+      {einsum<"bii,bij->bj">, "[2 3 3] [2 3 4]"},
+
+      // ------------------------------------------------ extents of 1 that stretch
+      {einsum<"ij,ij->ij">, "[1 4] [3 1] | [1 1] [3 4] | [3 4] [1 4] | [1 0] [3 1]"},
+      {einsum<"ij,jk->ik">, "[2 1] [3 4] | [2 3] [1 4] | [2 1] [0 4]"},
+      {einsum<"ij,ij->">, "[3 1] [3 4] | [1 1] [0 4]"},
+      {einsum<"bij,bjk->bik">, "[1 3 4] [2 4 5] | [2 3 4] [1 4 5] | [2 3 1] [1 4 5]"},
+      {einsum<"...i,...i->...">, "[2 1 3] [4 3] | [4 1] [2 1 3]"},
+      {einsum<"ii,i->i">, "[3 3] [1]"},
+
+      // ------------------------------------------------ what is summed without making a matrix
+      {einsum<"bij,bij->b">, "[2 3 4] [2 3 4] | [30 20 21] [30 20 21]"},
+      {einsum<"bij,bij->bj">, "[2 3 4] [2 3 4] | [3 70 41] [3 70 41]"},
+      {einsum<"bij,bij->ji">, "[2 3 4] [2 3 4]"},
+      {einsum<"bij,bji->b">, "[2 3 4] [2 4 3]"},
+      {einsum<"abcd,acbd->bd">, "[2 3 4 5] [2 4 3 5]"},
+      {einsum<"iabc,cbai->i">, "[2 3 4 5] [5 4 3 2]"},
+
+      // ------------------------------------------------ many axes, in orders that one product cannot have
+      {einsum<"abcd,badc->">, "[2 3 2 3] [3 2 3 2]"},
+      {einsum<"acbd,cxdy->axby">, "[2 3 4 2] [3 5 2 2]"},
+      {einsum<"aibjck,xkyjzi->xaybzc">, "[2 3 2 4 2 2] [2 2 1 4 3 3]"},
+      {einsum<"abcdefg,gfedcbah->h">, "[2 2 1 3 2 2 2] [2 2 2 3 1 2 2 3]"},
+      {einsum<"abcdefgh,hgfedcba->hbgdcfea">, "[2 1 2 1 2 1 2 2] [2 2 1 2 1 2 1 2]"},
+
+      // ------------------------------------------------ three operands and more
+      {einsum<",,->">, "[] [] []"},
+      {einsum<"i,i,i->">, "[5] [5] [5] | [0] [0] [0] | [1] [3] [3]"},
+      {einsum<"i,i,i->i">, "[5] [5] [5]"},
+      {einsum<"i,j,k->kji">, "[2] [3] [4]"},
+      {einsum<"ij,jk,kl->il">, "[2 3] [3 4] [4 5] | [2 0] [0 4] [4 5] | [20 3] [3 40] [40 5] | [1 3] [3 1] [1 5]"},
+      {einsum<"ij,jk,kl">, "[2 3] [3 4] [4 2]"},
+      {einsum<"bi,oij,bj->bo">, "[2 3] [5 3 4] [2 4] | [7 5] [6 5 4] [7 4]"},
+      {einsum<"i,ij,j">, "[2] [2 5] [5]"},
+      {einsum<"ijk,jr,kr->ir">, "[3 4 5] [4 2] [5 2]"},
+      {einsum<"abc,ai,bj,ck->ijk">, "[2 3 4] [2 3] [3 2] [4 3]"},
+      {einsum<"ij,ji,ii->">, "[3 4] [4 3] [3 3]"},
+      {einsum<"...i,...i,ij->...j">, "[3] [3] [3 4] | [2 1 3] [5 3] [3 4]"},
+      {einsum<"ia,ia,ja,jb->ib">, "[3 4] [1 4] [5 4] [5 2]"},
+      {einsum<"ab,cd,ef->">, "[2 3] [3 2] [2 2]"},
+      {einsum<"ab,ab,ab,ab,ab->b">, "[2 3] [2 3] [1 3] [2 1] [2 3]"},
+      {einsum<"ab,ab,b,ab,a,ab,ab,,ab->ba">, "[2 3] [2 3] [3] [2 3] [2] [1 3] [2 1] [] [2 3]"},
   };
 }
 
@@ -117,7 +181,7 @@ Rows<T> einsum_rows() {
   Rows<T> all;
   for (const Product& product : products()) {
     const std::string subscript(product.einsum.subscript());
-    all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return in.size() == 1 ? e(in[0]) : e(in[0], in[1]); }, reference::einsum(subscript)));
+    all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return e(in); }, reference::einsum(subscript)));
   }
   return all;
 }

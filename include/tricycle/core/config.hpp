@@ -17,7 +17,9 @@
 #else
 #define TRICYCLE_HD
 #endif
-#ifdef TRICYCLE_CUDA
+#if defined(TRICYCLE_CUDA) && defined(TRICYCLE_CUDNN)     // attention by cuDNN: tricycle::cudnn
+#define TRICYCLE_ABI_DEVICE with_cudnn
+#elif defined(TRICYCLE_CUDA)
 #define TRICYCLE_ABI_DEVICE with_cuda
 #else
 #define TRICYCLE_ABI_DEVICE host_only

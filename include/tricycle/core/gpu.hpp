@@ -76,7 +76,7 @@ struct Context {
   cudaStream_t own = nullptr, stream = nullptr;          // the second is the first, unless the user has given one
   Alarm* alarm = nullptr;                                // on the GPU
   Capture* capture = nullptr;                            // what is recorded instead of run, if anything
-  std::shared_ptr<void> staging, blas;                   // of core/gpu_transfer.hpp and kernel/gemm_cublas.hpp
+  std::shared_ptr<void> staging, blas, dnn;              // of core/gpu_transfer.hpp, kernel/gemm_cublas.hpp and kernel/attention_cudnn.hpp
 };
 
 namespace detail {

@@ -1,6 +1,7 @@
 // Attention: every query mixes the values, by how well their keys match it.
 #pragma once
 #include <cmath>
+#include "tricycle/kernel/attention_cudnn.hpp"
 #include "tricycle/kernel/flash_back.hpp"
 #include "tricycle/op/dropout.hpp"
 #include "tricycle/op/einsum.hpp"
@@ -54,10 +55,12 @@ inline bool is_flash(Device device, const AttentionShape& s) {
   return !device.is_cpu() && s.size > 0 && s.size <= kernel::flash_size && (std::max)(s.queries, s.keys) <= kernel::flash_tokens && kernel::has_flash(device);
 }
 
-/// One call of flash attention: what the way back knows of the way there, but for tensors that may be overwritten.
+/// One call of flash attention: what the way back knows of the way there, but for tensors that may be overwritten. cuDNN does
+/// it for who links that, in training: for each new shape it takes a second, and prompts have many shapes.
 template <Floating T>
 struct FlashCall {
   using From = kernel::Heads<const T>;
+  using To = kernel::GatherHeads<T>;
   kernel::Attention a;
   float scale;
   Tensor<float> totals;                                  // a kernel::RowTotal of each query of each head
@@ -70,13 +73,27 @@ struct FlashCall {
   }
   Tensor<T> forward(From q, From k, From v) {
     Tensor<T> y(Shape{a.batch, a.queries, a.heads, a.size}, totals.device());
-    kernel::flash(y.device(), a, q, k, v, kernel::Heads<T>{y.mutable_data(), a.queries * a.heads * a.size, a.heads * a.size, a.size},
-                  reinterpret_cast<kernel::RowTotal*>(totals.mutable_data()));
+    auto* kept = reinterpret_cast<kernel::RowTotal*>(totals.mutable_data());
+#ifdef TRICYCLE_CUDNN
+    if (recording() && kernel::flash_by_cudnn(y.device(), a, scale, q, k, v, result(y.mutable_data()), kept)) return y;
+#endif
+    kernel::flash(y.device(), a, q, k, v, result(y.mutable_data()), kept);
     return y;
   }
-  kernel::FlashBack<T> back(From q, From k, From v, const T* y, const Tensor<T>& grad) const {
-    return {grad.device(), a, q, k, v, y, grad.data(), reinterpret_cast<const kernel::RowTotal*>(totals.data()), scale};
+  /// The gradients that are wanted. What they are added to may be one tensor.
+  void back(From q, From k, From v, const T* y, const Tensor<T>& grad, To dq, To dk, To dv) const {
+    auto* kept = reinterpret_cast<const kernel::RowTotal*>(totals.data());
+#ifdef TRICYCLE_CUDNN
+    if (kernel::flash_back_by_cudnn(grad.device(), a, scale, q, k, v, result(y), result(grad.data()), kept, dq, dk, dv)) return;
+#endif
+    const kernel::FlashBack<T> send(grad.device(), a, q, k, v, y, grad.data(), kept, scale);
+    if (dq.at) send.queries(dq);
+    if (dk.at || dv.at) send.keys_and_values(dk, dv);
   }
+
+ private:
+  template <class U>
+  kernel::Heads<U> result(U* at) const { return {at, a.queries * a.heads * a.size, a.heads * a.size, a.size}; }
 };
 
 /// Where attention finds the numbers of a tensor; of one third of qkv, (batch, tokens, 3 heads head_size).
@@ -103,12 +120,9 @@ Tensor<T> flash_attention(const AttentionShape& s, const Tensor<T>& q, const Ten
   auto y = call.forward(heads_of(q), heads_of(k, time_first), heads_of(v, time_first));
   auto back = [=, q = Saved<T>(q), k = Saved<T>(k), v = Saved<T>(v), y = Saved<T>(y)](const Tensor<T>& grad, Sink<T> dq, Sink<T> dk, Sink<T> dv) {
     auto from_q = heads_of(*q), from_k = heads_of(*k, time_first), from_v = heads_of(*v, time_first);
-    auto send = call.back(from_q, from_k, from_v, y.data(), grad);
-    auto gather = [](Sink<T>& sink) { return sink ? sink.gather() : Gather<T>{nullptr, false}; };
-    if (dq) send.queries(gather_heads(dq.gather(), from_q));
-    if (!dk && !dv) return;
-    auto to_k = gather_heads(gather(dk), from_k);        // the keys' first: they may be the values, too
-    send.keys_and_values(to_k, gather_heads(gather(dv), from_v));
+    auto gather = [](Sink<T>& sink, const kernel::Heads<const T>& like) { return gather_heads(sink ? sink.gather() : Gather<T>{nullptr, false}, like); };
+    auto to_q = gather(dq, from_q), to_k = gather(dk, from_k), to_v = gather(dv, from_v);        // in the order in which they are written: they may be one
+    call.back(from_q, from_k, from_v, y.data(), grad, to_q, to_k, to_v);
   };
   return record_joint<T, T, T, T>("attention", y, {q, k, v}, back);
 }
@@ -120,11 +134,9 @@ Tensor<T> flash_attention(const AttentionShape& s, const Tensor<T>& qkv) {
   auto y = call.forward(q, k, v).view(qkv.shape().with(2, s.heads * s.size));
   return record("attention", y, {{qkv, [call, qkv = Saved<T>(qkv), y = Saved<T>(y)](const Tensor<T>& grad, Sink<T> sink) {
     auto from = heads_of(call.a, qkv.data());
-    auto send = call.back(from[0], from[1], from[2], y.data(), grad);
     const auto whole = sink.gather();
     auto part = [&](std::size_t i) { return gather_heads(Gather<T>{whole.at + (from[i].at - from[0].at), whole.add}, from[i]); };
-    send.queries(part(0));
-    send.keys_and_values(part(1), part(2));
+    call.back(from[0], from[1], from[2], y.data(), grad, part(0), part(1), part(2));
   }}});
 }
 #endif

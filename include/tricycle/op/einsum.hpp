@@ -1,157 +1,148 @@
 // Einsum: every product of tensors is a string, and so is its gradient.
 #pragma once
-#include "tricycle/kernel/gemm.hpp"
-#include "tricycle/op/reduce.hpp"
-#include "tricycle/op/subscript.hpp"
+#include "tricycle/op/contract.hpp"
+#include "tricycle/op/contraction_order.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
-/// A tensor's numbers with a label and a stride for each axis.
-template <class T>
-struct Labelled {
-  T* at;
-  Labels labels;
-  Shape shape;
-  kernel::Strides8 strides = kernel::contiguous(shape);
+/// What a subscript means for operands of some shapes. Axes of extent 1 lose their label: that is how they stretch.
+struct Meaning {
+  std::vector<Labels> in;
+  Labels out;
+  Extents extents;
+  Shape shape;                                           // of the result, with its axes of extent 1
 
-  Index extent(char c) const { return labels.has(c) ? shape[labels.find(c)] : 1; }
-  Index stride(char c) const { return labels.has(c) ? strides[static_cast<std::size_t>(labels.find(c))] : 0; }
-  /// The strides that walk these numbers in the order of other labels: 0 for those that are not here.
-  kernel::Strides8 along(const Labels& order) const {
-    kernel::Strides8 s{};
-    for (int i = 0; i < order.count; ++i) s[static_cast<std::size_t>(i)] = stride(order.at[static_cast<std::size_t>(i)]);
-    return s;
-  }
-};
-
-struct Product {
-  TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b; }
-};
-
-/// Some labels walked together, as one axis of a matrix product: what its extent is and how far apart its steps are in
-/// each of the tensors.
-struct Axis {
-  Index extent = 1, a = 0, b = 0, c = 0;
-};
-
-/// The labels of one role as few axes as the strides of all three tensors allow, the outermost first.
-template <class A, class B, class C>
-std::vector<Axis> fuse(const Labels& role, const A& a, const B& b, const C& c) {
-  std::vector<Axis> axes;
-  for (char l : role) {
-    Axis axis{a.labels.has(l) ? a.extent(l) : b.extent(l), a.stride(l), b.stride(l), c.stride(l)};
-    if (axis.extent == 1) continue;
-    if (!axes.empty()) {
-      Axis& last = axes.back();
-      if (last.a == axis.a * axis.extent && last.b == axis.b * axis.extent && last.c == axis.c * axis.extent) {
-        last = {last.extent * axis.extent, axis.a, axis.b, axis.c};
-        continue;
+  Meaning(const Subscript& subscript, std::span<const Shape* const> shapes) {
+    extents.fill(1);
+    std::array<const Shape*, n_labels> found_in{};       // where a label was first more than 1
+    const Shape* most_dotted = nullptr;
+    int dots = 0;                                        // how many axes '...' stands for
+    std::string_view terms = subscript.terms();
+    auto next_term = [&] {
+      std::string_view term = terms.substr(0, terms.find(','));
+      terms.remove_prefix((std::min)(term.size() + 1, terms.size()));
+      return term;
+    };
+    in.reserve(shapes.size());
+    for (const Shape* of : shapes) {
+      const Shape& own = *of;
+      const std::string_view term = next_term();
+      const bool dotted = term.find('.') != term.npos;
+      const int letters = static_cast<int>(term.size()) - dotted;
+      check(dotted ? own.rank() >= letters : own.rank() == letters, subscript, ": operand ", in.size() + 1, " has ", letters, dotted ? " or more" : "",
+            " indices, but its shape is ", own);
+      if (dotted && own.rank() - letters > dots) dots = own.rank() - letters, most_dotted = of;
+      const Labels written = expanded(term, own.rank() - letters);
+      Labels& labels = in.emplace_back();
+      for (int axis = 0; axis < written.count; ++axis) {
+        const char label = written[axis];
+        const auto l = static_cast<std::size_t>(number_of(label));
+        const Index n = own[axis];
+        for (int before = 0; before < axis; ++before)
+          check(written[before] != label || own[before] == n, subscript, ": index ", label, " is ", own[before], " and ", n, " in ", own);
+        if (n == 1) continue;
+        check(extents[l] == 1 || extents[l] == n, subscript, ": index ", name_of(label), " is ", extents[l], " in ", found_in[l] ? *found_in[l] : own, " but ", n, " in ", own);
+        extents[l] = n;
+        if (!found_in[l]) found_in[l] = of;
+        labels.push_back(label);
       }
     }
-    axes.push_back(axis);
+    const std::string_view term = next_term();
+    check(dots == 0 || term.find('.') != term.npos, subscript, ": '...' is missing from the result, but stands for axes of ", most_dotted ? *most_dotted : shape);
+    check(static_cast<int>(term.size()) - (term.find('.') != term.npos) + dots <= Shape::max_rank, subscript, ": the result has more than ", Shape::max_rank, " axes");
+    for (char label : expanded(term, dots)) {
+      const Index n = extents[static_cast<std::size_t>(number_of(label))];
+      shape.push_back(n);
+      if (n != 1) out.push_back(label);
+    }
   }
-  return axes;
+
+  static std::string_view name_of(const char& label) { return label <= '9' ? std::string_view("...") : std::string_view(&label, 1); }
+
+ private:
+  static Labels expanded(std::string_view term, int dots) {
+    Labels all;
+    for (char c : term)
+      if (c != '.') all.push_back(c);
+      else for (int i = dots; i-- > 0;) all.push_back(static_cast<char>('0' + i));
+    return all;
+  }
+};
+
+/// "ij,jk->ik", for the name of a step.
+inline std::string step_name(const Labels& a, const Labels& b, const Labels& out) {
+  std::string name = "einsum ";
+  for (const Labels* labels : {&a, &b, &out}) {
+    if (labels != &a) name += labels == &b ? "," : "->";
+    for (int i = 0; i < labels->count; ++i)
+      if ((*labels)[i] > '9' || i == 0 || (*labels)[i - 1] > '9') name += Meaning::name_of((*labels)[i]);
+  }
+  return name;
 }
 
-/// x copied so that its axes stand in the order of `labels`.
-template <class T>
-std::pair<Tensor<T>, Labelled<const T>> arranged(Device device, const Labelled<const T>& x, const Labels& labels) {
-  Shape shape;
-  for (char l : labels) shape.push_back(x.extent(l));
-  Tensor<T> copy(shape, device);
-  move(device, shape, kernel::contiguous(shape), Gather<T>{copy.mutable_data(), false}, x.along(labels), x.at);
-  Labelled<const T> as{copy.data(), labels, shape};
-  return {std::move(copy), as};
+/// The gradient of an operand is an einsum, too: the operand and the result change places. `send` writes it, given where to
+/// and whether to add. Where a letter stands twice in the operand, that is its diagonal, and the rest is 0.
+template <class T, class Send>
+void send_back(Sink<T> sink, const Labels& own, const Extents& extents, Send send) {
+  auto to = sink.gather();
+  if (own.repeats() && !to.add) {
+    kernel::each(sink.device(), sink.shape().size(), Fill<T>{T(0.f), to.at});
+    to.add = true;
+  }
+  send(View<T>(to.at, own, extents), to.add);
 }
 
-inline Labels joined(const Labels& a, const Labels& b, const Labels& c) {
-  Labels all;
-  for (const Labels* part : {&a, &b, &c})
-    for (char l : *part) all.push_back(l);
-  return all;
+/// The same numbers in another order, summed over the labels that the result lacks.
+template <Floating T>
+Tensor<T> rearranged(const std::string& name, const Tensor<T>& x, const Labels& in, const Labels& out, const Extents& extents, const Shape& shape) {
+  const auto sums = summed(x, in, out.set(), extents);
+  Tensor<T> y = sums.labels == out ? sums.numbers.view(shape) : Tensor<T>(shape, x.device());
+  if (sums.labels != out) move(x.device(), extents, View<T>(y.mutable_data(), out, extents), false, sums.view(extents));
+  return record(name, y, {{x, [in, out, extents](const Tensor<T>& grad, Sink<T> dx) {
+    const View<const T> g(grad.data(), out, extents);
+    send_back(dx, in, extents, [&](const View<T>& to, bool add) { move(grad.device(), extents, to, add, g); });
+  }}});
 }
 
-/// c = or += the sum over the labels that c lacks of a b. Every label is in two of the three, or in all.
-template <class T>
-void contract(Device device, const Labelled<const T>& a, const Labelled<const T>& b, const Labelled<T>& c, bool add) {
-  Labels batch, m, n, k;                                 // the four roles of a label in a matrix product
-  for (char l : c.labels) (!b.labels.has(l) ? m : a.labels.has(l) ? batch : n).push_back(l);
-  for (char l : a.labels)
-    if (!c.labels.has(l)) k.push_back(l);
-  if (k.count == 0) {                                    // nothing is summed
-    kernel::Walk<3> walk(c.shape, {c.strides, a.along(c.labels), b.along(c.labels)});
-    return kernel::map(device, walk, Product{}, Gather<T>{c.at, add}, a.at, b.at);
-  }
-  auto batches = fuse(batch, a, b, c), rows = fuse(m, a, b, c), columns = fuse(n, a, b, c), sums = fuse(k, a, b, c);
-  if (batches.size() > 2 || rows.size() > 1 || columns.size() > 1 || sums.size() > 1) {   // strides alone do not do it
-    auto copy_a = arranged(device, a, joined(batch, m, k));
-    auto copy_b = arranged(device, b, joined(batch, k, n));
-    Labels order = joined(batch, m, n);
-    if (c.labels == order) return contract(device, copy_a.second, copy_b.second, c, add);
-    Shape shape;
-    for (char l : order) shape.push_back(c.extent(l));
-    Tensor<T> result(shape, device);
-    Labelled<T> arranged_c{result.mutable_data(), order, shape};
-    contract(device, copy_a.second, copy_b.second, arranged_c, false);
-    return move(device, c.shape, c.strides, Gather<T>{c.at, add}, arranged_c.along(c.labels), result.data());
-  }
-  batches.resize(2);
-  rows.resize(1), columns.resize(1), sums.resize(1);
-  kernel::gemm(device, kernel::Gemm{.batch0 = batches[0].extent, .batch1 = batches[1].extent,
-                                    .m = rows[0].extent, .n = columns[0].extent, .k = sums[0].extent,
-                                    .a = {batches[0].a, batches[1].a, rows[0].a, sums[0].a},
-                                    .b = {batches[0].b, batches[1].b, sums[0].b, columns[0].b},
-                                    .c = {batches[0].c, batches[1].c, rows[0].c, columns[0].c}, .accumulate = add},
-               a.at, b.at, c.at);
+/// The product of two tensors, summed over the labels that the result lacks.
+template <Floating T>
+Tensor<T> contracted(const std::string& name, const Tensor<T>& a, const Labels& in_a, const Tensor<T>& b, const Labels& in_b, const Labels& out, const Extents& extents,
+                     const Shape& shape) {
+  const auto x = summed(a, in_a, in_b.set() | out.set(), extents), y = summed(b, in_b, in_a.set() | out.set(), extents);
+  Tensor<T> c(shape, a.device());
+  contract(a.device(), extents, x.view(extents), y.view(extents), View<T>(c.mutable_data(), out, extents), false);
+  auto back = [&](const Labels& own, const Labelled<T>& other) {
+    return [out, own, extents, labels = other.labels, other = Saved<T>(other.numbers)](const Tensor<T>& grad, Sink<T> sink) {
+      const View<const T> g(grad.data(), out, extents), by(other.data(), labels, extents);
+      send_back(sink, own, extents, [&](const View<T>& to, bool add) { contract(grad.device(), extents, g, by, to, add); });
+    };
+  };
+  return record(name, c, {{a, back(in_a, y)}, {b, back(in_b, x)}});
 }
 
 }  // namespace detail
 
-/// A sum of products of tensors, described by NumPy's subscripts: Einsum("ij,jk->ik")(a, b) is the matrix product. One or
-/// two operands; '...' stands for leading axes; without '->' the result has the letters that appear once, by alphabet.
+/// A sum of products of tensors, described by NumPy's subscripts: Einsum("ij,jk->ik")(a, b) is the matrix product. Any number of
+/// operands; a letter twice in one is its diagonal; '...' stands for any axes; extents of 1 stretch; without '->' the result has
+/// the letters that appear once, by alphabet. More than two operands are contracted two at a time, in the order that costs least.
 /// A string that makes no sense throws, or does not compile in einsum<"...">; shapes that do not fit throw.
 class Einsum {
  public:
   constexpr explicit Einsum(std::string_view subscript) : subscript_(subscript) {}
 
-  /// The same numbers in another order, summed over the letters that the result lacks.
-  template <Floating T>
-  Tensor<T> operator()(const Tensor<T>& x) const {
-    check(subscript_.operands == 1, subscript_, ": one tensor was given for two operands");
-    using namespace detail;
-    Labels in = labels(0, x.shape()), out = subscript_.out.expanded(subscript_.out.count - 1 + ellipsis(0, x.shape()));
-    AxisSet summed;
-    Labels kept;
-    for (int i = 0; i < in.count; ++i)
-      if (char l = in.at[static_cast<std::size_t>(i)]; out.has(l)) kept.push_back(l);
-      else summed[static_cast<std::size_t>(i)] = true;
-    Tensor<T> y(shape_of(out, Labelled<const T>{x.data(), in, x.shape()}), x.device());
-    Tensor<T> sums = x.detach();
-    if (summed.any()) {
-      sums = Tensor<T>(without(x.shape(), summed, false), x.device());
-      sum_over<T, T>(x.device(), x.shape(), summed, x.data(), 1, {sums.mutable_data(), false});
-    }
-    Labelled<const T> from{sums.data(), kept, sums.shape()};
-    if (kept == out) y = sums.view(y.shape());
-    else move(x.device(), y.shape(), kernel::contiguous(y.shape()), Gather<T>{y.mutable_data(), false}, from.along(out), from.at);
-    return record(name(), y, {{x, [in, out](const Tensor<T>& grad, Sink<T> dx) {
-      Labelled<const T> g{grad.data(), out, grad.shape()};
-      move(grad.device(), dx.shape(), kernel::contiguous(dx.shape()), dx.gather(), g.along(in), g.at);
-    }}});
+  template <Floating T, class... More>
+  Tensor<T> operator()(const Tensor<T>& first, const More&... more) const {
+    static_assert((std::same_as<Tensor<T>, More> && ...), "einsum: the operands differ in their element type: cast<T>(x) some of them");
+    const Tensor<T>* all[] = {&first, &more...};
+    return run<T>(all);
   }
-
-  /// The product of two tensors, summed over the letters that the result lacks.
   template <Floating T>
-  Tensor<T> operator()(const Tensor<T>& a, const Tensor<T>& b) const {
-    check(subscript_.operands == 2, subscript_, ": two tensors were given for one operand");
-    check(a.device() == b.device(), subscript_, ": the left operand is on ", a.device(), ", but the right one on ", b.device());
-    using namespace detail;
-    Labels in_a = labels(0, a.shape()), in_b = labels(1, b.shape());
-    Labels out = subscript_.out.expanded(subscript_.out.count - 1 + (std::max)(ellipsis(0, a.shape()), ellipsis(1, b.shape())));
-    if (Axes lone = lone_axes(in_a, in_b, out); !lone.over.empty()) return product(sum(a, lone), b, without_lone(in_a, in_b, out), in_b, out);
-    return product(a, b, in_a, in_b, out);
+  Tensor<T> operator()(const std::vector<Tensor<T>>& operands) const {
+    std::vector<const Tensor<T>*> all;
+    for (const Tensor<T>& x : operands) all.push_back(&x);
+    return run<T>(all);
   }
 
   constexpr std::string_view subscript() const { return subscript_.view(); }
@@ -159,55 +150,51 @@ class Einsum {
 
  private:
   template <Floating T>
-  Tensor<T> product(const Tensor<T>& a, const Tensor<T>& b, const detail::Labels& in_a, const detail::Labels& in_b, const detail::Labels& out) const {
+  Tensor<T> run(std::span<const Tensor<T>* const> operands) const {
     using namespace detail;
-    if (Axes lone = lone_axes(in_b, in_a, out); !lone.over.empty()) return product(a, sum(b, lone), in_a, without_lone(in_b, in_a, out), out);
-    Labelled<const T> x{a.data(), in_a, a.shape()}, y{b.data(), in_b, b.shape()};
-    for (char l : in_a)
-      check(!in_b.has(l) || x.extent(l) == y.extent(l), subscript_, ": index ", l < 'A' ? std::string_view("...") : std::string_view(&l, 1), " is ", x.extent(l), " in ", a.shape(),
-            " but ", y.extent(l), " in ", b.shape());
-    Tensor<T> c(shape_of(out, x, y), a.device());
-    contract(a.device(), x, y, Labelled<T>{c.mutable_data(), out, c.shape()}, false);
-    // The gradient of an einsum is an einsum: an operand and the result change places.
-    auto back = [](const Labels& g, const Labels& in_other, const Labels& in_own, const Tensor<T>& other) {
-      return [=, other = Saved<T>(other)](const Tensor<T>& grad, Sink<T> sink) {
-        auto to = sink.gather();
-        contract(grad.device(), Labelled<const T>{grad.data(), g, grad.shape()}, Labelled<const T>{other.data(), in_other, (*other).shape()},
-                 Labelled<T>{to.at, in_own, sink.shape()}, to.add);
-      };
-    };
-    return record(name(), c, {{a, back(out, in_b, in_a, b)}, {b, back(out, in_a, in_b, a)}});
+    const std::size_t n = operands.size();
+    check(n == static_cast<std::size_t>(subscript_.operands()), subscript_, ": ", n, n == 1 ? " tensor" : " tensors", " for a subscript of ", subscript_.operands(),
+          subscript_.operands() == 1 ? " operand" : " operands");
+    std::array<const Shape*, Subscript::max_operands> shapes;
+    for (std::size_t i = 0; i < n; ++i) {
+      shapes[i] = &operands[i]->shape();
+      check(operands[i]->device() == operands[0]->device(), subscript_, ": operand 1 is on ", operands[0]->device(), ", but operand ", i + 1, " on ", operands[i]->device());
+    }
+    const Meaning is(subscript_, {shapes.data(), n});
+    if (n == 1) return rearranged(name(), *operands[0], is.in[0], is.out, is.extents, is.shape);
+    if (n == 2) return contracted(name(), *operands[0], is.in[0], *operands[1], is.in[1], is.out, is.extents, is.shape);
+    return in_steps<T>(operands, is);
   }
 
-  /// How many axes '...' stands for in an operand of this shape.
-  int ellipsis(int operand, const Shape& shape) const {
-    const auto& labels = subscript_.in[static_cast<std::size_t>(operand)];
-    return labels.has('.') ? shape.rank() - labels.count + 1 : 0;
-  }
-  detail::Labels labels(int operand, const Shape& shape) const {
-    const auto& written = subscript_.in[static_cast<std::size_t>(operand)];
-    check(written.has('.') ? shape.rank() >= written.count - 1 : shape.rank() == written.count, subscript_, ": operand ", operand + 1, " has ",
-          written.has('.') ? written.count - 1 : written.count, written.has('.') ? " or more" : "", " indices, but its shape is ", shape);
-    return written.expanded(shape.rank());
-  }
-  /// The axes of `own` whose label is nowhere else, to be summed before the product.
-  static Axes lone_axes(const detail::Labels& own, const detail::Labels& other, const detail::Labels& out) {
-    Axes axes;
-    for (int i = 0; i < own.count; ++i)
-      if (char l = own.at[static_cast<std::size_t>(i)]; !other.has(l) && !out.has(l)) axes.over.push_back(i);
-    return axes;
-  }
-  static detail::Labels without_lone(const detail::Labels& own, const detail::Labels& other, const detail::Labels& out) {
-    detail::Labels rest;
-    for (char l : own)
-      if (other.has(l) || out.has(l)) rest.push_back(l);
-    return rest;
-  }
-  template <class... Operand>
-  static Shape shape_of(const detail::Labels& out, const Operand&... operand) {
-    Shape shape;
-    for (char l : out) shape.push_back((std::max)({operand.labels.has(l) ? operand.extent(l) : Index{0}...}));
-    return shape;
+  /// Each step is an einsum of two operands, with a gradient of its own. What a step makes has the labels that are still needed.
+  template <Floating T>
+  Tensor<T> in_steps(std::span<const Tensor<T>* const> operands, const detail::Meaning& is) const {
+    using namespace detail;
+    struct Item { Tensor<T> numbers; Labels labels; bool used; };
+    std::vector<Item> items;
+    std::vector<LabelSet> sets;
+    items.reserve(2 * operands.size());
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      items.push_back({*operands[i], is.in[i], false});
+      sets.push_back(is.in[i].set());
+    }
+    const auto steps = contraction_order(sets, is.out.set(), is.extents);
+    for (const Step& step : steps) {
+      Item &a = items[static_cast<std::size_t>(step.a)], &b = items[static_cast<std::size_t>(step.b)];
+      a.used = b.used = true;
+      if (&step == &steps.back()) return contracted(name(), a.numbers, a.labels, b.numbers, b.labels, is.out, is.extents, is.shape);
+      LabelSet needed = is.out.set();
+      for (const Item& item : items)
+        if (!item.used) needed |= item.labels.set();
+      const LabelSet in_a = a.labels.set(), in_b = b.labels.set();
+      const Labels made = joined(a.labels.of(needed & in_b), a.labels.of(needed & ~in_b), b.labels.of(needed & ~in_a));
+      Shape shape;                                       // flat, if there are more labels than a shape has axes
+      if (made.count > Shape::max_rank) shape.push_back(size_of(made.set(), is.extents));
+      else for (char label : made) shape.push_back(is.extents[static_cast<std::size_t>(number_of(label))]);
+      Tensor<T> product = contracted(step_name(a.labels, b.labels, made), a.numbers, a.labels, b.numbers, b.labels, made, is.extents, shape);
+      items.push_back({std::move(product), made, false});
+    }
+    return *operands[0];                                 // not reached: there are steps
   }
 
   detail::Subscript subscript_;
@@ -216,6 +203,12 @@ class Einsum {
 /// einsum<"ij,jk->ik">(a, b): the same Einsum, read (or refused) by the compiler.
 template <FixedString subscript>
 inline constexpr Einsum einsum{subscript};
+
+template <Element T>
+template <FixedString subscript, class... Others>
+Tensor<T> Tensor<T>::einsum(const Others&... others) const {
+  return tricycle::einsum<subscript>(*this, others...);
+}
 
 }
 }  // namespace tricycle

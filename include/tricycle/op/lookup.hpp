@@ -77,7 +77,7 @@ struct CrossEntropyForward {
     if (ignored(truth[row.index])) return row.once([&] { loss[row.index] = 0; });
     Row<const T> logits{x + row.index * stride};
     auto all = Softmax().total(row, logits);
-    row.once([&] { loss[row.index] = math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
+    row.once([&] { loss[row.index] = all.sum == 0 ? -math::log(all.sum) : math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
   }
 };
 /// `kept`: how many positions count, where that is not known to the host, whose share is `scale` then.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <span>
+#include "tricycle/core/fixed_string.hpp"
 #include "tricycle/core/storage.hpp"
 #include "tricycle/tensor/tape.hpp"
 
@@ -152,6 +153,10 @@ class Tensor {
   /// Place i of the first axis, which counts from the end if negative: x[i][j] is an element. Shares the storage. Throws when
   /// it is out of range.   (n, ...) -> (...)
   Tensor operator[](Index i) const;
+
+  /// einsum<subscript>(*this, others...)   (op/einsum.hpp)
+  template <FixedString subscript, class... Others>
+  Tensor einsum(const Others&... others) const;
 
   /// The same numbers under another shape from element `offset` on, without a history. For ops.
   Tensor view(Shape shape, Index offset = 0) const {

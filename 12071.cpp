@@ -1,1 +1,0 @@
-#include <tricycle/tricycle.hpp>
