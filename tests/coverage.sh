@@ -13,7 +13,7 @@ if [ "$only" = gpu ]; then only='^$'; fi
 
 cmake -S . -B $build -G Ninja -DCMAKE_CXX_FLAGS="-O0 --coverage -fprofile-update=atomic" -DTRICYCLE_TESTS=ON -DTRICYCLE_EXAMPLES=OFF \
   -DTRICYCLE_TEST_EMULATED=$emulated -DTRICYCLE_TEST_ONLY="$only" -DFETCHCONTENT_BASE_DIR="$PWD/build/fetched" >/dev/null
-cmake --build $build
+cmake --build $build -j "${JOBS:-$(getconf _NPROCESSORS_ONLN)}"
 find $build -name '*.gcda' -delete
-ctest --test-dir $build -L fast --output-on-failure -j "$(getconf _NPROCESSORS_ONLN)"
+ctest --test-dir $build -L fast --output-on-failure -j "${JOBS:-$(getconf _NPROCESSORS_ONLN)}"
 exec python3 tests/coverage.py $build

@@ -131,6 +131,15 @@ endif()
 register_consumer("${nvcc_and_eigen}" find_package_cuda ${nvcc} ${package})
 set_tests_properties(consumer_find_package consumer_find_package_cuda consumer_pkg_config PROPERTIES FIXTURES_REQUIRED installed)
 
+# ---------------------------------------------------------------- the other generation of Catch2
+
+# Most systems have one. A folder that holds the sources of a Catch2 3 has the test `catch2_3` build some tests with it.
+set(TRICYCLE_CATCH2_3 "" CACHE PATH "The sources of a Catch2 3, where the tests are built with a Catch2 2")
+register_build("${TRICYCLE_CATCH2_3}" catch2_3 ${CMAKE_CTEST_COMMAND} --build-and-test ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/catch2_3
+  --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DTRICYCLE_TESTS=ON -DTRICYCLE_EXAMPLES=OFF
+  -DTRICYCLE_TEST_ONLY=random|tokeniser -DFETCHCONTENT_SOURCE_DIR_CATCH2=${TRICYCLE_CATCH2_3} -DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR}
+  --test-command ${CMAKE_CTEST_COMMAND} -L fast --output-on-failure --no-tests=error)
+
 # ---------------------------------------------------------------- CUDA
 
 # What nvcc can build in a few minutes. The preset `cuda` is all of it, and takes several times as long.

@@ -1,6 +1,7 @@
 // Random numbers: those of NumPy, and those that are found by their place.
 #include <cmath>
 #include <string>
+#include <thread>
 #include <vector>
 #include "catch.hpp"
 #include "tricycle/kernel/random.hpp"
@@ -80,4 +81,20 @@ TEST_CASE("uniform_at depends on key and index alone, and is uniform") {
     CHECK(tail[1] == full[1]);
   }
   CHECK(kernel::uniform_at(9, 5) != kernel::uniform_at(10, 5));
+}
+
+TEST_CASE("each thread draws from a stream of its own, which begins as that of seed 0") {
+  tricycle::seed(42);
+  const double first = tricycle::random_uniform(), second = tricycle::random_uniform();
+  tricycle::seed(42);
+  CHECK(tricycle::random_uniform() == first);
+  double unseeded = 0, seeded = 0;
+  std::thread([&] {
+    unseeded = tricycle::random_uniform();
+    tricycle::seed(42);
+    seeded = tricycle::random_uniform();
+  }).join();
+  CHECK(unseeded == tricycle::Generator(0).uniform());
+  CHECK(seeded == first);
+  CHECK(tricycle::random_uniform() == second);             // whatever the other thread drew
 }

@@ -1,5 +1,6 @@
 // Optimisers beyond one step of one number: Muon, groups of parameters, passes that make one step, and what a checkpoint brings back.
 #include <numeric>
+#include <thread>
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/tricycle.hpp"
@@ -209,4 +210,35 @@ TEST_CASE("a run that is resumed goes on to the bit, with Muon, AdamW and a loss
   AdamW other{};
   other.memory = load_memory(file, "optimiser.");
   CHECK(refusal([&] { step(again, other, 0); }) == "optimiser: its memory of \"blocks.0.attention.in.weights\" is another optimiser's: 1 tensors, not 2");
+}
+
+// Learns once more while it is destroyed: after main, or after its thread. A fault would end the program with another status.
+namespace {
+struct Late {
+  Matrix model{Shape{20, 30}};
+  AdamW optimiser{};
+  Tensor<float> loss = zeros({});
+  void learn() {
+    loss = sum(exp(model.w.as<float>()));
+    loss.backward({.retain_graph = true});
+    model.update(optimiser);
+  }
+  ~Late() { learn(); }
+} late;
+}  // namespace
+
+TEST_CASE("a model and its optimiser with static storage, or a thread's, survive its end") {
+  auto losses = [](Late& learner) {
+    learner.learn();
+    const float first = learner.loss.item();
+    learner.learn();
+    return std::pair(first, learner.loss.item());
+  };
+  auto [first, second] = losses(late);
+  CHECK(first == 600);
+  CHECK(second < first);
+  std::thread([&] {
+    thread_local Late of_thread;
+    of_thread.learn();
+  }).join();
 }
