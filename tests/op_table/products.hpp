@@ -178,7 +178,7 @@ Rows<T> dense_rows() {
 template <class T>
 Rows<T> einsum_rows() {
   auto row = [](auto&&... cells) { return make_row<T>(cells...); };
-  Rows<T> all;
+  Rows<T> all{row("einsum: of a tensor", "[2 3] [3 4]", domains::small, [](auto& a, auto& b) { return a.template einsum<"ij,jk->ik">(b); }, reference::einsum("ij,jk->ik"))};
   for (const Product& product : products()) {
     const std::string subscript(product.einsum.subscript());
     all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return e(in); }, reference::einsum(subscript)));
