@@ -13,6 +13,45 @@ struct Product {
   TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b; }
 };
 
+/// Rows of a walk: each the neighbours of one operand, times the one number of the other.
+template <class T>
+struct ScaledRows {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  kernel::Walk<3> walk;                                  // of y, the number and x
+  const T* number;
+  const T* x;
+  Gather<T> y;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    const auto at = walk.begin(row.index);
+    const compute<T> scale(number[at.at[1]]);
+    Row<const T> from{x + at.at[2]};
+    Gather<T> to{y.at + at.at[0], y.add};
+    row.each([&](auto i) {
+      auto v = from[i];
+      to[i] = v * decltype(v)(scale);
+    });
+  }
+};
+
+/// c = or += a b, along axes whose steps are those of c, a and b: nothing is summed.
+template <class T>
+void multiply_each(Device device, const AxisList& axes, const T* a, const T* b, Gather<T> c) {
+  const Axis last = axes.count > 0 ? axes[axes.count - 1] : Axis{};
+  const bool a_stays = last.step[1] == 0, b_stays = last.step[2] == 0;
+  const Index other = last.step[a_stays ? 2 : 1];
+  if (axes.count < 2 || axes.count > Shape::max_rank || a_stays == b_stays || other != 1 || last.step[0] != 1 || last.extent < 64)
+    return map_along(device, {axes.begin(), axes.end()}, Product{}, c, a, b);
+  Shape shape;                                           // i,j->ij: the general walk would ask at each number how far the next one is
+  std::array<kernel::Strides8, 3> strides{};
+  for (const Axis& axis : axes) {
+    const auto i = static_cast<std::size_t>(shape.rank());
+    strides[0][i] = axis.step[0], strides[1][i] = axis.step[a_stays ? 1 : 2], strides[2][i] = axis.step[a_stays ? 2 : 1];
+    shape.push_back(axis.extent);
+  }
+  const kernel::Walk<3> walk(shape, strides);
+  kernel::rows(device, walk.rows, walk.n, ScaledRows<T>{walk, a_stays ? a : b, a_stays ? b : a, c});
+}
+
 /// The four roles of a label in a matrix product C = A B: in all three, in C and A, in C and B, in A and B.
 struct Roles {
   LabelSet batch, rows, columns, sums;
@@ -140,10 +179,7 @@ void contract(Device device, const Extents& extents, const View<const T>& a, con
 
   const Roles roles{a.labels & b.labels & c.labels, c.labels & ~b.labels, c.labels & ~a.labels, inputs & ~c.labels};
   const Steps steps{c.stride.data(), a.stride.data(), b.stride.data()};
-  if (!roles.sums) {
-    const AxisList axes = fused(in_order(c.labels, c.stride.data()), extents, steps);
-    return map_along(device, {axes.begin(), axes.end()}, Product{}, Gather<T>{c.at, add}, a.at, b.at);
-  }
+  if (!roles.sums) return multiply_each(device, fused(in_order(c.labels, c.stride.data()), extents, steps), a.at, b.at, Gather<T>{c.at, add});
   if (!roles.rows && !roles.columns) {
     const Labels order = in_order(c.labels, c.stride.data());
     if (c.stride == View<T>(c.at, order, extents).stride) return dots(device, extents, a, b, order, roles.sums, Gather<T>{c.at, add});

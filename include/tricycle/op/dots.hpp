@@ -41,30 +41,45 @@ struct ProductRows {
   TRICYCLE_HD bool aligned() const { return rows_are_aligned(a, step_a) && rows_are_aligned(b, step_b); }
 };
 
+/// Axes of a sum in the order in which they are best walked: last comes one along which both operands have neighbours. If there is
+/// none, the neighbours of one operand are far apart in the other, and the last axis is cut short, so that what is read between
+/// them is still in the caches when its own neighbours are wanted.
+inline AxisList best_walked(AxisList axes) {
+  constexpr Index piece = 32;
+  for (int i = 0; i + 1 < axes.count; ++i)
+    if (axes[i].step[1] == 1 && axes[i].step[2] == 1) std::swap(axes[i], axes[axes.count - 1]);
+  Axis& last = axes[axes.count - 1];
+  if (axes.count < 2 || (last.step[1] == 1 && last.step[2] == 1) || last.extent % piece != 0 || last.extent == piece) return axes;
+  AxisList cut;
+  cut.push_back({last.extent / piece, {0, last.step[1] * piece, last.step[2] * piece}});
+  for (int i = 0; i + 1 < axes.count; ++i) cut.push_back(axes[i]);
+  cut.push_back({piece, last.step});
+  return cut;
+}
+
 /// c (batch) = or += the sum over `sums` of a b; c is contiguous in the order of `batch`. There are such labels, and numbers.
 template <class T>
 void dots(Device device, const Extents& extents, const View<const T>& a, const View<const T>& b, const Labels& batch, LabelSet sums, Gather<T> c) {
   const Extents nothing{};
   const Steps steps{nothing.data(), a.stride.data(), b.stride.data()};
-  const AxisList outer = fused(batch, extents, steps), inner = fused(in_order(sums, a.stride.data()), extents, steps);
+  const AxisList outer = fused(batch, extents, steps), whole = fused(in_order(sums, a.stride.data()), extents, steps);
 
   // Neighbours within a batch, summed over one axis: rows of products are added up.
-  if (outer.count > 0 && inner.count == 1) {
-    const Axis &last = outer[outer.count - 1], &sum = inner[0];
+  if (outer.count > 0 && whole.count == 1) {
+    const Axis &last = outer[outer.count - 1], &sum = whole[0];
     const bool in_one = outer.count == 1 || (outer.count == 2 && outer[0].step[1] == sum.step[1] * sum.extent && outer[0].step[2] == sum.step[2] * sum.extent);
     if (last.step[1] == 1 && last.step[2] == 1 && in_one && (sum.step[1] != 1 || sum.step[2] != 1))
       return kernel::columns<compute<T>>(device, outer.count == 1 ? 1 : outer[0].extent, sum.extent, last.extent, ProductRows<T>{a.at, b.at, sum.step[1], sum.step[2], last.extent}, c);
   }
 
   // Else each number is summed by itself: along one axis, and then over the other ones.
+  const AxisList inner = best_walked(whole);
   if (outer.count + inner.count > Shape::max_rank) {     // more than a walk has
     Labels order = batch;
     for (char l : in_order(sums, a.stride.data())) order.push_back(l);
     return dots(device, extents, arranged(device, extents, a, order).view(extents), arranged(device, extents, b, order).view(extents), batch, sums, c);
   }
-  int along = inner.count - 1;
-  for (int i = 0; i < inner.count; ++i)
-    if (inner[i].step[1] == 1 && inner[i].step[2] == 1) along = i;
+  const int along = inner.count - 1;
   Shape shape;
   std::array<kernel::Strides8, 3> strides{};
   auto push = [&](const Axis& axis, Index is_another_row) {
@@ -73,8 +88,7 @@ void dots(Device device, const Extents& extents, const View<const T>& a, const V
     shape.push_back(axis.extent);
   };
   for (const Axis& axis : outer) push(axis, 1);
-  for (int i = 0; i < inner.count; ++i)
-    if (i != along) push(inner[i], 1);
+  for (int i = 0; i < along; ++i) push(inner[i], 1);
   const Axis& sum = inner[along];
   push(sum, 0);
   const kernel::Walk<3> walk(shape, strides);
