@@ -19,9 +19,9 @@ struct Graph {
   std::unordered_map<const AnyNode*, std::size_t> number;
 
   explicit Graph(const AnyNode* root) {
-    struct Step { const AnyNode* node; std::size_t next_arg; };
+    struct Visit { const AnyNode* node; std::size_t next_arg; };
     std::unordered_set<const AnyNode*> met;
-    std::vector<Step> path{{root, 0}};
+    std::vector<Visit> path{{root, 0}};
     while (!path.empty()) {
       auto& [node, next] = path.back();
       if (next == node->args.size()) {
