@@ -3,7 +3,7 @@
 # otherwise (clang, sanitizers, CUDA, users' projects). CTest's summary of them all is the last thing printed.
 #   tests/run.sh             everything, some 25 minutes on two cores the first time
 #   tests/run.sh fast        what takes seconds once it is built
-#   tests/run.sh NAME        one other build: native, debug, clang-asan-ubsan, tsan, cuda (all that nvcc compiles) or cuda-quick
+#   tests/run.sh NAME        one other build: native, debug, tsan, clang-asan-ubsan or clang-quick, cuda (all that nvcc compiles) or cuda-quick
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-everything}
@@ -15,7 +15,7 @@ needed="compiler cmake ninja eigen catch2 boost ccache certificates"
 case $what in
   fast) needed="$needed python" ;;
   everything) needed="$needed python tsan clang clang-runtime" ;;
-  clang-asan-ubsan) needed="$needed clang clang-runtime" ;;
+  clang-*) needed="$needed clang clang-runtime" ;;
 esac
 echo "== looking for what the tests need: $needed"
 # shellcheck disable=SC2086  # a list of words
