@@ -5,10 +5,14 @@ find_program(CLANG clang++)
 find_program(NVCC nvcc HINTS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
 set(tests ${CMAKE_CURRENT_SOURCE_DIR})
 
-# A test that builds something has the machine to itself, and comes last.
+# A test that calls a compiler comes behind the others. One that keeps all cores busy has the machine to itself.
 function(register_build needs name)
   register_if("${needs}" ${name} slow ${ARGN})
-  set_tests_properties(${name} PROPERTIES COST 1 RUN_SERIAL ON)
+  set_tests_properties(${name} PROPERTIES COST 1)
+endfunction()
+function(register_large_build needs name)
+  register_build("${needs}" ${name} ${ARGN})
+  set_tests_properties(${name} PROPERTIES COST 0.5 RUN_SERIAL ON)
 endfunction()
 
 # ---------------------------------------------------------------- scripts
@@ -51,7 +55,7 @@ endif()
 # ---------------------------------------------------------------- headers and linking
 
 set(build_target ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target)
-register_build(ON every_header_alone ${build_target} all_verify_interface_header_sets)
+register_large_build(ON every_header_alone ${build_target} all_verify_interface_header_sets)
 
 add_executable(two_units two_units_a.cpp two_units_b.cpp)
 target_link_libraries(two_units PRIVATE tricycle::tricycle)
@@ -65,12 +69,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_executable(mixed_units EXCLUDE_FROM_ALL two_units_a.cpp)
   target_link_libraries(mixed_units PRIVATE tricycle::tricycle wide_unit)
   register_build(ON mixed_units_do_not_link ${build_target} mixed_units)
-  set_tests_properties(mixed_units_do_not_link PROPERTIES PASS_REGULAR_EXPRESSION "undefined (reference|symbol)")
+  set_tests_properties(mixed_units_do_not_link PROPERTIES PASS_REGULAR_EXPRESSION "undefined (reference|symbol)" RESOURCE_LOCK build)
 endif()
 
 # ---------------------------------------------------------------- the API reference, without a warning
 
 register_if("${DOXYGEN}" docs fast ${build_target} docs)
+set_tests_properties(docs PROPERTIES RESOURCE_LOCK build)
 
 # ---------------------------------------------------------------- users' projects
 
@@ -135,7 +140,7 @@ set_tests_properties(consumer_find_package consumer_find_package_cuda consumer_p
 
 # Most systems have one. A folder that holds the sources of a Catch2 3 has the test `catch2_3` build some tests with it.
 set(TRICYCLE_CATCH2_3 "" CACHE PATH "The sources of a Catch2 3, where the tests are built with a Catch2 2")
-register_build("${TRICYCLE_CATCH2_3}" catch2_3 ${CMAKE_CTEST_COMMAND} --build-and-test ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/catch2_3
+register_large_build("${TRICYCLE_CATCH2_3}" catch2_3 ${CMAKE_CTEST_COMMAND} --build-and-test ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/catch2_3
   --build-generator ${CMAKE_GENERATOR} --build-options -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DTRICYCLE_TESTS=ON -DTRICYCLE_EXAMPLES=OFF
   -DTRICYCLE_TEST_ONLY=random|tokeniser -DFETCHCONTENT_SOURCE_DIR_CATCH2=${TRICYCLE_CATCH2_3} -DFETCHCONTENT_BASE_DIR=${FETCHCONTENT_BASE_DIR}
   --test-command ${CMAKE_CTEST_COMMAND} -L fast --output-on-failure --no-tests=error)
@@ -143,7 +148,7 @@ register_build("${TRICYCLE_CATCH2_3}" catch2_3 ${CMAKE_CTEST_COMMAND} --build-an
 # ---------------------------------------------------------------- CUDA
 
 # What nvcc can build in a few minutes. The preset `cuda` is all of it, and takes several times as long.
-register_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
+register_large_build("${NVCC}" cuda ${CMAKE_COMMAND} --workflow --preset cuda-quick)
 
 # ---------------------------------------------------------------- what must not compile: einsum strings, mixed element types
 
@@ -167,11 +172,7 @@ if(CLANG)
   endif()
 endif()
 
-function(register_preset needs name)
-  register_build("${needs}" ${name} ${CMAKE_COMMAND} --workflow --preset ${name})
-  set_tests_properties(${name} PROPERTIES COST 0.5)
-endfunction()
-register_preset(ON debug)
-register_preset(ON native)
-register_preset("${HAS_TSAN}" tsan)
-register_preset("${CLANG_HAS_ASAN}" clang-quick)
+register_large_build(ON debug ${CMAKE_COMMAND} --workflow --preset debug)
+register_large_build(ON native ${CMAKE_COMMAND} --workflow --preset native)
+register_large_build("${HAS_TSAN}" tsan ${CMAKE_COMMAND} --workflow --preset tsan)
+register_large_build("${CLANG_HAS_ASAN}" clang-quick ${CMAKE_COMMAND} --workflow --preset clang-quick)

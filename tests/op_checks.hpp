@@ -32,7 +32,7 @@ inline Distance distance(const Numbers& x, const Numbers& expected, Real forgive
 }
 
 template <class T>
-Numbers numbers(const Tensor<T>& x) {
+Numbers numbers_of(const Tensor<T>& x) {
   Numbers all{x.shape(), {}};
   auto here = x.detach().from_gpu();
   for (T v : here.span()) all.at.push_back(static_cast<Real>(static_cast<tricycle::compute<T>>(v)));
@@ -58,7 +58,7 @@ template <class T>
 Operands drawn(const std::vector<Shape>& shapes, const Domain& domain) {
   std::mt19937_64 random(20240229);
   Operands in;
-  for (const Shape& shape : shapes) in.push_back(numbers(tensor<T>(reference::build(shape, [&](const Place&) { return domain.draw(random); }))));
+  for (const Shape& shape : shapes) in.push_back(numbers_of(tensor<T>(reference::build(shape, [&](const Place&) { return domain.draw(random); }))));
   return in;
 }
 
@@ -67,8 +67,8 @@ Operands drawn(const std::vector<Shape>& shapes, const Domain& domain) {
 inline Numbers direction(const Shape& shape, unsigned seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;
-  const auto in_8_bits = numbers(tensor<tricycle::bf16>(reference::build(shape, [&](const Place&) { return normal(random); })));
-  return numbers(tensor<tricycle::half>(in_8_bits));
+  const auto in_8_bits = numbers_of(tensor<tricycle::bf16>(reference::build(shape, [&](const Place&) { return normal(random); })));
+  return numbers_of(tensor<tricycle::half>(in_8_bits));
 }
 
 inline Real dot(const Numbers& a, const Numbers& b) {
@@ -139,11 +139,11 @@ void check_precision(Real nmse, Real worst, Real forgiven = 0) {
     };
     const Operands in = drawn<T>(shapes, row.domain);
     const auto got = outcome(row, in, -1, 2);
-    close(numbers(got.y), row.expected(in));
+    close(numbers_of(got.y), row.expected(in));
     const auto exact = outcome(doubles[static_cast<std::size_t>(&row - table.data())], in, -1, 2);
     for (std::size_t i = 0; i < got.grads.size(); ++i) {
       INFO("gradient of operand " << i);
-      close(numbers(got.grads[i]), numbers(exact.grads[i]));
+      close(numbers_of(got.grads[i]), numbers_of(exact.grads[i]));
     }
   });
 }
@@ -177,11 +177,11 @@ void check_gpu(Real nmse, Real nmse_of_products, Real eps, Real forgiven = 0) {
       return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0);
     };
     CHECK(same(got.y, again.y));
-    close(numbers(got.y), numbers(exact.y));
+    close(numbers_of(got.y), numbers_of(exact.y));
     for (std::size_t i = 0; i < got.grads.size(); ++i) {
       INFO("gradient of operand " << i);
       CHECK(same(got.grads[i], again.grads[i]));
-      close(numbers(got.grads[i]), numbers(exact.grads[i]));
+      close(numbers_of(got.grads[i]), numbers_of(exact.grads[i]));
     }
   });
 }

@@ -58,9 +58,8 @@ Numbers build(const Shape& shape, F f) {
 using Operands = std::vector<Numbers>;
 using Function = std::function<Numbers(const Operands&)>;
 
-/// f of one number of each operand, which broadcast.
-template <class F>
-Function each(F f) {
+/// f of one number of each operand, which broadcast. It gets them in an array.
+inline Function each_of(std::function<Real(const Real*)> f) {
   return [f](const Operands& in) {
     Place extents;
     for (const Numbers& x : in)
@@ -68,12 +67,22 @@ Function each(F f) {
     for (const Numbers& x : in)
       for (int i = 1; i <= x.shape.rank(); ++i)
         if (x.shape[-i] != 1) extents[extents.size() - static_cast<std::size_t>(i)] = x.shape[-i];
-    return build(Shape(extents.begin(), extents.end()), [&](const Place& p) -> Real {
-      if constexpr (std::is_invocable_v<F, Real>) return f(in[0][p]);
-      else if constexpr (std::is_invocable_v<F, Real, Real>) return f(in[0][p], in[1][p]);
-      else return f(in[0][p], in[1][p], in[2][p]);
+    std::vector<Real> here(in.size());
+    return build(Shape(extents.begin(), extents.end()), [&](const Place& p) {
+      std::transform(in.begin(), in.end(), here.begin(), [&](const Numbers& x) { return x[p]; });
+      return f(here.data());
     });
   };
+}
+
+/// The same for f(a), f(a, b) or f(a, b, c).
+template <class F>
+Function each(F f) {
+  return each_of([f](const Real* x) -> Real {
+    if constexpr (std::is_invocable_v<F, Real>) return f(x[0]);
+    else if constexpr (std::is_invocable_v<F, Real, Real>) return f(x[0], x[1]);
+    else return f(x[0], x[1], x[2]);
+  });
 }
 
 /// f(row) or f(row, its number) for every row of the last axis: a row of the same length.

@@ -4,7 +4,9 @@
 #include <numeric>
 #include "catch.hpp"
 #include "op_checks.hpp"
+#include "op_table/products.hpp"
 #include "refusal.hpp"
+#include "tricycle/op/einsum.hpp"
 #include "tricycle/tensor/create.hpp"
 
 using tricycle::Einsum;
@@ -169,7 +171,7 @@ void check_by_loops(const std::string& text, const std::vector<Shape>& shapes, R
   for (auto& x : operands) x.require_grad();
   auto y = Einsum(text)(operands);
   const auto loops = reference::einsum(text);
-  CHECK(distance(numbers(y), loops(in)).worst <= nearly);
+  CHECK(distance(numbers_of(y), loops(in)).worst <= nearly);
   const Numbers cotangent = direction(y.shape(), 7);
   for (int times = 1; times <= 2; ++times) {             // the second time, gradients are added to what is there
     y.backward(tensor<T>(cotangent).to(device), {.retain_graph = true});
@@ -183,7 +185,7 @@ void check_by_loops(const std::string& text, const std::vector<Shape>& shapes, R
         expected.at[j] = times * dot(cotangent, loops(one));
       }
       INFO("gradient of operand " << i);
-      CHECK(distance(numbers(operands[i].grad()), expected).worst <= nearly);
+      CHECK(distance(numbers_of(operands[i].grad()), expected).worst <= nearly);
     }
   }
 }

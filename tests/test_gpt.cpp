@@ -1,5 +1,6 @@
 // GPT against a float64 reference that was written independently (golden/reference.py), and against itself.
 #include <cstring>
+#include <limits>
 #include "catch.hpp"
 #include "tricycle/tricycle.hpp"
 
@@ -204,4 +205,16 @@ TEST_CASE("a GPT's parameters are drawn in the order in which it is built, and c
   CHECK(tiny.token_embedding.weights.as<float>().to_vector() == first.to_vector());
   CHECK(tiny.position_embedding->weights.as<float>().to_vector() == second.to_vector());
   CHECK(tiny.blocks[0].attention.in.weights.as<float>().to_vector() == third.to_vector());
+}
+
+TEST_CASE("anomaly mode names a GPT's parameters, and lets training be where all is well") {
+  GPT<float> model({.vocab_size = 7, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 2});
+  model.name_parameters();
+  const float NaN = std::numeric_limits<float>::quiet_NaN();
+  const auto ids = to_tensor<int>({{1, 2, 3}});
+  DetectAnomaly here;
+  model.loss(ids, ids).backward();
+  model.blocks[1].mlp.in.weights.assign(full({8, 32}, NaN));
+  CHECK_THROWS_WITH([&] { NoGrad guard; classify(ids, full({1, 3, 8}, NaN), ones({7, 8}), true); }(), Catch::Contains("classify: nan at ()"));
+  CHECK_THROWS_WITH(model(ids), Catch::Contains("mlp: nan at (0, 0, 0)") && Catch::Contains("leaf blocks.1.mlp.in.weights (8, 32) float32 with nan"));
 }

@@ -8,7 +8,7 @@ TEST_CASE("values are what plain loops make of them", "[ops]") {
     const auto y = row.call(tensors<double>(in));
     const auto expected = row.expected(in);
     REQUIRE(y.shape() == expected.shape);
-    CHECK(distance(numbers(y), expected).worst <= 1e-12L);
+    CHECK(distance(numbers_of(y), expected).worst <= 1e-12L);
   });
 }
 
@@ -20,10 +20,10 @@ TEST_CASE("gradients are what finite differences say", "[ops]") {
     const auto all = outcome(row, in), twice = outcome(row, in, -1, 2);
     for (std::size_t i = 0; i < in.size(); ++i) {
       INFO("gradient of operand " << i);
-      const Numbers gradient = numbers(all.grads[i]);
+      const Numbers gradient = numbers_of(all.grads[i]);
       // It is the same when no other gradient is wanted, and adds up.
-      CHECK(distance(numbers(outcome(row, in, static_cast<int>(i)).grads[0]), gradient).worst <= 1e-14L);
-      CHECK(distance(numbers(twice.grads[i]), reference::each([](Real g) { return 2 * g; })({gradient})).worst <= 1e-14L);
+      CHECK(distance(numbers_of(outcome(row, in, static_cast<int>(i)).grads[0]), gradient).worst <= 1e-14L);
+      CHECK(distance(numbers_of(twice.grads[i]), reference::each([](Real g) { return 2 * g; })({gradient})).worst <= 1e-14L);
     }
   });
 }

@@ -18,17 +18,35 @@
 
 namespace tc = tricycle;
 
+namespace {
+
+/// What is refused, and words that the sentence must have.
+struct Case {
+  std::function<void()> attempt;
+  std::vector<const char*> words;
+};
+
+void check_refusals(const std::vector<Case>& cases) {
+  for (const Case& bad : cases) {
+    const std::string said = refusal(bad.attempt);
+    INFO("it said: " << said);
+    CHECK_FALSE(said.empty());
+    for (const char* word : bad.words) {
+      INFO("without: " << word);
+      CHECK(said.find(word) != std::string::npos);
+    }
+  }
+}
+
+}  // namespace
+
 TEST_CASE("ops refuse in words", "[ops]") {
   const auto scalar = tc::ones({}), empty = tc::ones({3, 0}), a = tc::ones({2, 3}), b = tc::ones({4, 3}), c = tc::ones({5});
   const auto ids = tc::to_tensor<int>({0, 2}), wrong = tc::to_tensor<int>({0, 3});
   const auto negative = tc::to_tensor<tc::Index>({-1, 0});
 
-  struct Case {
-    std::function<void()> attempt;
-    std::vector<const char*> words;
-  };
   const auto heads = tc::ones({2, 4, 1, 3}), fewer = tc::ones({2, 3, 1, 3}), other = tc::ones({2, 4, 1, 5});
-  const std::vector<Case> cases{
+  check_refusals({
       {[&] { tc::attention(a, heads, heads); }, {"attention", "(2, 3)", "(batch, tokens, heads, head_size)"}},
       {[&] { tc::attention(heads, other, other); }, {"attention", "(2, 4, 1, 5)", "(2, 4, 1, 3)"}},
       {[&] { tc::attention(heads, heads, heads, {.time_first = true}); }, {"attention", "keys", "(2, 4, 1, 3)"}},
@@ -123,14 +141,44 @@ TEST_CASE("ops refuse in words", "[ops]") {
       {[&] { tc::einsum<"...,...->...">(a, b); }, {"index ...", "(2, 3)", "(4, 3)"}},
       {[&] { tc::einsum<"ij->ji">(a, b); }, {"einsum \"ij->ji\"", "2 tensors"}},
       {[&] { tc::einsum<"ij,jk->ik">(a); }, {"einsum \"ij,jk->ik\"", "1 tensor"}},
-  };
-  for (const Case& bad : cases) {
-    const std::string said = refusal(bad.attempt);
-    INFO("it said: " << said);
-    CHECK_FALSE(said.empty());
-    for (const char* word : bad.words) {
-      INFO("without: " << word);
-      CHECK(said.find(word) != std::string::npos);
-    }
-  }
+  });
+}
+
+TEST_CASE("parts are refused in words", "[tensor]") {
+  const auto x = tc::ones({2, 3}), y = tc::ones({4, 3}), scalar = tc::ones({});
+  const auto ids = tc::to_tensor<int>({0, 2}), negative = tc::to_tensor<int>({{-1}, {0}});
+  const std::vector<tc::Tensor<float>> none;
+  check_refusals({
+      {[&] { x.slice(2, 0); }, {"axis 2", "(2, 3)"}},
+      {[&] { x.slice(1, 0, 4); }, {"slice", "axis 1", "(2, 3)", "0 to 4 by 1"}},
+      {[&] { x.slice(1, 4); }, {"slice", "axis 1", "(2, 3)", "from 4 by 1"}},
+      {[&] { x.slice(1, -4); }, {"slice", "from -4"}},
+      {[&] { x.slice(1, 2, 1); }, {"slice", "2 to 1"}},
+      {[&] { x.slice(1, 0, 2, 0); }, {"slice", "by 0"}},
+      {[&] { x.slice(1, 0, 2, -1); }, {"slice", "0 to 2 by -1"}},
+      {[&] { x.slice(1, 3, {}, -1); }, {"slice", "from 3 by -1"}},
+      {[&] { scalar.slice(0, 0); }, {"axis 0", "()"}},
+      {[&] { x[2]; }, {"index 2", "axis 0", "(2, 3)"}},
+      {[&] { x[-3]; }, {"index -3", "axis 0", "(2, 3)"}},
+      {[&] { scalar[0]; }, {"[0]", "()"}},
+      {[&] { tc::split(x, {1, 1}); }, {"split", "2 numbers", "axis 1", "(2, 3)"}},
+      {[&] { tc::split(x, {1, 3}); }, {"split", "3 numbers behind 1", "axis 1", "(2, 3)"}},
+      {[&] { tc::split(x, {-1, 4}); }, {"split", "-1"}},
+      {[&] { tc::split(x.slice(1, 0, 0), std::vector<tc::Index>{}); }, {"split", "0 numbers", "(2, 0)"}},
+      {[&] { tc::concatenate(none); }, {"concatenate", "no tensors"}},
+      {[&] { tc::concatenate({x, x, y}, 1); }, {"concatenate", "(2, 3)", "(4, 3)", "axis 1"}},
+      {[&] { tc::stack(none); }, {"stack", "no tensors"}},
+      {[&] { tc::stack({x, y}); }, {"stack", "(2, 3)", "(4, 3)"}},
+      {[&] { tc::stack({x, x}, 3); }, {"stack", "axis 3", "(2, 3)"}},
+      {[&] { tc::stack({x, x}, -4); }, {"stack", "axis -4", "(2, 3)"}},
+      {[&] { tc::stack({tc::ones({1, 1, 1, 1, 1, 1, 1, 1})}); }, {"more than 8 axes"}},
+      {[&] { tc::take(x, ids); }, {"take", "id 2", "position 1", "2"}},
+      {[&] { tc::take(x, negative, 1); }, {"take", "id -1", "position 0"}},
+      {[&] { tc::take(x, ids, 2); }, {"axis 2", "(2, 3)"}},
+      {[&] { tc::gather(x, ids); }, {"gather", "(2,)", "(2, 3)"}},
+      {[&] { tc::gather(x, negative); }, {"gather", "id -1", "position 0"}},
+      {[&] { tc::gather(x, tc::zeros<int>({3, 1})); }, {"gather", "(3, 1)", "(2, 3)", "axis 1"}},
+      {[&] { tc::where(x > x, x, y); }, {"where", "(2, 3)", "(4, 3)", "broadcast"}},
+      {[&] { tc::where(y > y, x, x); }, {"where", "(4, 3)", "(2, 3)", "broadcast"}},
+  });
 }

@@ -58,11 +58,11 @@ void check_close(const Attended<T>& got, const Attended<U>& wanted, Real nmse = 
     CHECK(far.nmse <= nmse);
     CHECK(far.worst <= 30 * std::sqrt(nmse));
   };
-  close(numbers(got.y), numbers(wanted.y));
+  close(numbers_of(got.y), numbers_of(wanted.y));
   REQUIRE(got.grads.size() == wanted.grads.size());
   for (std::size_t i = 0; i < got.grads.size(); ++i) {
     INFO("gradient of operand " << i);
-    close(numbers(got.grads[i]), numbers(wanted.grads[i]));
+    close(numbers_of(got.grads[i]), numbers_of(wanted.grads[i]));
   }
 }
 
@@ -152,7 +152,7 @@ TEST_CASE("flash attention keeps its digits where scores are large", "[attention
 TEST_CASE("a NaN stays with the queries that see it", "[attention]") {
   auto in = drawn<float>(shapes(1, 70, 70, 1, 8), Domain{.low = -1, .high = 1});
   in[1].at[66 * 8] = std::numeric_limits<Real>::quiet_NaN();
-  const auto got = numbers(attended<float>(in, gpu, flash<float>({})).y);
+  const auto got = numbers_of(attended<float>(in, gpu, flash<float>({})).y);
   for (Index t = 0; t < 70; ++t) CHECK(std::isnan(got[{0, t, 0, 3}]) == (t >= 66));
 }
 
@@ -216,15 +216,15 @@ TEST_CASE("a layer on a GPU is the layer on the CPU", "[attention]") {
   auto there = tensors<float>(in, gpu)[0];
   const auto got = layer(there.require_grad());
   got.backward();
-  CHECK(distance(numbers(got), numbers(wanted)).nmse < 1e-11L);
-  CHECK(distance(numbers(there.grad()), numbers(here.grad())).nmse < 1e-11L);
+  CHECK(distance(numbers_of(got), numbers_of(wanted)).nmse < 1e-11L);
+  CHECK(distance(numbers_of(there.grad()), numbers_of(here.grad())).nmse < 1e-11L);
 
   tc::NoGrad no_grad;                                    // some tokens at a time, by way of a cache
   tc::KeyValueCache<float> cache(40, 2, 3, 8, gpu);
   for (Index from : {0, 20, 21}) {
     const Index to = from == 0 ? 20 : from == 20 ? 21 : 35;
     const auto some = tensor<float>(reference::part(in[0], 1, from, to)).to(gpu);
-    CHECK(distance(numbers(layer(some, &cache)), reference::part(numbers(wanted), 1, from, to)).nmse < 1e-11L);
+    CHECK(distance(numbers_of(layer(some, &cache)), reference::part(numbers_of(wanted), 1, from, to)).nmse < 1e-11L);
   }
 }
 

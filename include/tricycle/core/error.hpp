@@ -5,6 +5,8 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 #include "tricycle/core/config.hpp"
 
 namespace tricycle {
@@ -56,6 +58,23 @@ constexpr void check(bool holds, const Says&... says) {
 /// Throws unless `word` is one of `choices`, "a|b|c".
 inline void check_one_of(const char* what, const std::string& word, const std::string& choices) {
   check(word.find('|') == word.npos && ('|' + choices + '|').find('|' + word + '|') != choices.npos, what, ": there is no \"", word, "\": it is one of ", choices);
+}
+
+/// Things by name, and their names, "a|b|c".
+template <class Thing> using Named = std::vector<std::pair<std::string, Thing>>;
+template <class Thing>
+std::string names_of(const Named<Thing>& all) {
+  std::string names;
+  for (auto& [name, thing] : all) names += (names.empty() ? "" : "|") + name;
+  return names;
+}
+
+/// The thing of that name. Throws when there is none.
+template <class Thing>
+const Thing& find_named(const char* what, const std::string& wanted, const Named<Thing>& all) {
+  for (auto& [name, thing] : all)
+    if (name == wanted) return thing;
+  fail(what, ": there is no \"", wanted, "\": it is one of ", names_of(all));
 }
 
 /// work(); the sentence of an Error that it throws then begins with `where: `.

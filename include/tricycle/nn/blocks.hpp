@@ -1,6 +1,5 @@
 // What a transformer is built of: attention, a small network, and the block that joins them.
 #pragma once
-#include <algorithm>
 #include <variant>
 #include "tricycle/nn/layers.hpp"
 #include "tricycle/op/attention.hpp"
@@ -81,26 +80,12 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
 /// What stands between the two layers of a small network. A gated one halves what it gets.
 using Activation = std::variant<GeLU, ExactGeLU, ReLU, Swish, Gated<Sigmoid>, Gated<Swish>>;
 
-/// All of them by name.
-inline const std::vector<std::pair<std::string, Activation>>& named_activations() {
-  static const std::vector<std::pair<std::string, Activation>> all{{"gelu", GeLU{}}, {"gelu_exact", ExactGeLU{}}, {"relu", ReLU{}},
-                                                                   {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
+inline const Named<Activation>& named_activations() {
+  static const Named<Activation> all{{"gelu", GeLU{}}, {"gelu_exact", ExactGeLU{}}, {"relu", ReLU{}}, {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
   return all;
 }
-
-/// Their names, between bars.
-inline std::string activation_names() {
-  std::string names;
-  for (auto& [name, activation] : named_activations()) names += (names.empty() ? "" : "|") + name;
-  return names;
-}
-
-/// The activation of that name. Throws for a name that is none.
-inline Activation named_activation(const std::string& name) {
-  check_one_of("activation", name, activation_names());
-  auto& all = named_activations();
-  return std::find_if(all.begin(), all.end(), [&](auto& known) { return known.first == name; })->second;
-}
+inline Activation named_activation(const std::string& name) { return find_named("activation", name, named_activations()); }
+inline std::string activation_names() { return names_of(named_activations()); }
 
 inline bool is_gated(const Activation& activation) { return std::holds_alternative<Gated<Sigmoid>>(activation) || std::holds_alternative<Gated<Swish>>(activation); }
 

@@ -37,29 +37,26 @@ std::string type_name() {
 
 template <class Part> inline constexpr bool is_parameter = std::same_as<std::remove_cvref_t<Part>, Parameter>;
 
-/// The lines of a part, and of all that is in it, each level further to the right.
+/// Adds the lines of a part, and of all that is in it, each level further to the right. Returns how many parameters that are.
 template <class Part>
-void display_part(std::ostream& out, const Part& part, const std::string& name, std::size_t depth) {
+Index display_part(std::string& lines, const Part& part, const std::string& name, std::size_t depth) {
+  Index n = 0;
   if constexpr (requires { part.has_value(); }) {
-    if (part) display_part(out, *part, name, depth);
+    if (part) n = display_part(lines, *part, name, depth);
   } else if constexpr (requires { part.begin(); }) {
-    for (std::size_t i = 0; i < part.size(); ++i) display_part(out, part[i], name + "." + std::to_string(i), depth);
+    for (std::size_t i = 0; i < part.size(); ++i) n += display_part(lines, part[i], name + "." + std::to_string(i), depth);
   } else if constexpr (is_parameter<Part>) {
-    out << std::string(2 * depth, ' ') << name << ' ' << part.shape() << ", " << part.size() << '\n';
+    n = part.size();
+    lines += written([&](std::ostream& out) { out << std::string(2 * depth, ' ') << name << ' ' << part.shape() << ", " << n << '\n'; });
   } else {
-    Index n = 0;
-    auto count = [&](auto&, auto& inner) {
-      if constexpr (is_parameter<decltype(inner)>) n += inner.size();
-    };
-    walk_parts(part, count, "");
-    out << std::string(2 * depth, ' ') << name << (name.empty() ? "" : ": ");
-    if constexpr (requires { part.kind(); }) out << part.kind();
-    else out << type_name<Part>();
-    if (n > 0) out << ", " << n;
-    out << '\n';
-    auto inside = [&](const std::string& as, auto& child) { display_part(out, child, as, depth + 1); };
+    std::string inner, type;
+    auto inside = [&](const std::string& as, auto& child) { n += display_part(inner, child, as, depth + 1); };
     if constexpr (requires { part.parts(part, inside); }) part.parts(part, inside);
+    if constexpr (requires { part.kind(); }) type = part.kind();
+    else type = type_name<Part>();
+    lines += std::string(2 * depth, ' ') + name + (name.empty() ? "" : ": ") + type + (n > 0 ? ", " + std::to_string(n) : "") + '\n' + inner;
   }
+  return n;
 }
 
 }  // namespace detail
@@ -85,20 +82,21 @@ inline Device common_device(const char* op, const NamedParameters& parameters) {
 ///     };
 template <class Derived>
 struct Layer {
-  /// visit(name, parameter) for every parameter, as "blocks.0.attention.in.weights".
-  template <class Visit> void each_parameter(Visit&& visit) { each(self(), visit); }
-  template <class Visit> void each_parameter(Visit&& visit) const { each(self(), visit); }
-
+  /// Every parameter, and its name, as "blocks.0.attention.in.weights".
   NamedParameters parameters() {
     NamedParameters all;
-    each_parameter([&](auto& name, Parameter& parameter) { all.push_back({name, &parameter}); });
+    collect(self(), all);
     return all;
   }
   NamedConstParameters parameters() const {
     NamedConstParameters all;
-    each_parameter([&](auto& name, const Parameter& parameter) { all.push_back({name, &parameter}); });
+    collect(self(), all);
     return all;
   }
+
+  /// visit(name, parameter) for every parameter.
+  template <class Visit> void each_parameter(Visit&& visit) { for (const auto& [name, parameter] : parameters()) visit(name, *parameter); }
+  template <class Visit> void each_parameter(Visit&& visit) const { for (const auto& [name, parameter] : parameters()) visit(name, *parameter); }
 
   Index parameter_count() const {
     Index n = 0;
@@ -109,7 +107,9 @@ struct Layer {
   /// The model as a tree: a line for each part, with its name and type and how many parameters are in it, or with the shape of
   /// the parameter that it is.
   std::string display() const {
-    return written([&](std::ostream& out) { detail::display_part(out, self(), "", 0); });
+    std::string lines;
+    detail::display_part(lines, self(), "", 0);
+    return lines;
   }
 
   /// Let the optimiser move every parameter that has a gradient, and forget the gradients. It is handed all of them, or,
@@ -154,12 +154,12 @@ struct Layer {
   Derived& self() { return static_cast<Derived&>(*this); }
   const Derived& self() const { return static_cast<const Derived&>(*this); }
 
-  template <class Model, class Visit>
-  static void each(Model& model, Visit& visit) {
-    auto only_parameters = [&](const std::string& name, auto& part) {
-      if constexpr (detail::is_parameter<decltype(part)>) visit(name, part);
+  template <class Model, class All>
+  static void collect(Model& model, All& all) {
+    auto add = [&](const std::string& name, auto& part) {
+      if constexpr (detail::is_parameter<decltype(part)>) all.push_back({name, &part});
     };
-    detail::walk_parts(model, only_parameters, "");
+    detail::walk_parts(model, add, "");
   }
 };
 

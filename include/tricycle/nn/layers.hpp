@@ -130,26 +130,19 @@ struct RotaryEncode : Layer<RotaryEncode> {
   }
 };
 
-/// A gated linear unit: half of the numbers of x W decide how much of the others passes.   (..., from) -> (..., to)
-///   left sigmoid(right), where left and right are the halves of x W
-struct GLU : Layer<GLU> {
+/// A gated linear unit: half of the numbers of x W, as Gate, an op of numbers, has it, decide how much of the others passes.
+///   left gate(right), where left and right are the halves of x W   (..., from) -> (..., to)
+template <class Gate>
+struct GatedLinear : Layer<GatedLinear<Gate>> {
   Dense linear;                                          // (from, 2 to)
 
-  explicit GLU(Index n) : GLU(n, n) {}
-  GLU(Index from, Index to, const DenseOptions& options = {}) : linear(from, 2 * to, options) {}
-  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return glu(linear(x)); }
+  explicit GatedLinear(Index n) : GatedLinear(n, n) {}
+  GatedLinear(Index from, Index to, const DenseOptions& options = {}) : linear(from, 2 * to, options) {}
+  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return Gated<Gate>()(linear(x)); }
   static void parts(auto& self, auto&& part) { part("linear", self.linear); }
 };
-
-/// The same with left swish(right).   (..., from) -> (..., to)
-struct SwiGLU : Layer<SwiGLU> {
-  Dense linear;                                          // (from, 2 to)
-
-  explicit SwiGLU(Index n) : SwiGLU(n, n) {}
-  SwiGLU(Index from, Index to, const DenseOptions& options = {}) : linear(from, 2 * to, options) {}
-  template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return swiglu(linear(x)); }
-  static void parts(auto& self, auto&& part) { part("linear", self.linear); }
-};
+struct GLU : GatedLinear<Sigmoid> { using GatedLinear::GatedLinear; };
+struct SwiGLU : GatedLinear<Swish> { using GatedLinear::GatedLinear; };
 
 /// One layer after the other: Sequential model{Dense(4, 16), ReLU(), Dense(16, 3)}. In braces C++ makes them from left to
 /// right, so their weights are drawn in that order; in parentheses the order is the compiler's choice.

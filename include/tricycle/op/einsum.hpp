@@ -126,8 +126,8 @@ class Einsum {
   template <Floating T, class... More>
   Tensor<T> operator()(const Tensor<T>& first, const More&... more) const {
     static_assert((std::same_as<Tensor<T>, More> && ...), "einsum: the operands differ in their element type: cast<T>(x) some of them");
-    const Tensor<T>* all[] = {&first, &more...};
-    return run<T>(all);
+    const Tensor<T>* all[] = {&first, &more..., nullptr};          // (one place more: g++ warns of a second operand that is not there)
+    return run<T>({all, 1 + sizeof...(More)});
   }
   template <Floating T>
   Tensor<T> operator()(const std::vector<Tensor<T>>& operands) const {

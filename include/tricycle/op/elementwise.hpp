@@ -80,12 +80,38 @@ struct Sigmoid : Unary<Sigmoid> {
   template <class R> TRICYCLE_HD R df(R y) const { return y * (R(1) - y); }
 };
 
-/// y = max(x, 0)   dx = 1 where x > 0
-struct ReLU : Unary<ReLU> {
-  static constexpr auto name = "> 0";
+namespace detail {
+
+/// Which of two numbers is better: one beats the other, or yields to it. NaN does neither.
+struct Above {
+  static constexpr auto name = "max", number = "> ", two = "bmax", place = "argmax", what = "largest";
+  TRICYCLE_HD static auto beats(auto a, auto b) { return a > b; }
+  TRICYCLE_HD static auto yields(auto a, auto b) { return a <= b; }
+  template <class R> TRICYCLE_HD static R best(R a, R b) { return (math::max)(a, b); }
+};
+struct Below {
+  static constexpr auto name = "min", number = "< ", two = "bmin", place = "argmin", what = "smallest";
+  TRICYCLE_HD static auto beats(auto a, auto b) { return a < b; }
+  TRICYCLE_HD static auto yields(auto a, auto b) { return a >= b; }
+  template <class R> TRICYCLE_HD static R best(R a, R b) { return (math::min)(a, b); }
+};
+
+}  // namespace detail
+
+/// y = the better of x and c: max(x, c) or min(x, c)   dx = 1 where x beats c, 0 where it yields   NaN where either is
+template <class Better>
+struct BestBeside : Unary<BestBeside<Better>> {
   static constexpr auto saves = Saves::x;
-  template <class R> TRICYCLE_HD R f(R x) const { return math::max(x, R(0)); }
-  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(0), R(1), math::select(x <= R(0), R(0), x)); }   // NaN stays
+  double c;
+  constexpr explicit BestBeside(double other) : c(other) {}
+  std::string name() const { return detail::with_number(Better::number, c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return Better::best(x, R(c)); }
+  template <class R> TRICYCLE_HD R df(R x) const { return math::select(Better::beats(x, R(c)), R(1), math::select(Better::yields(x, R(c)), R(0), x + R(c))); }
+};
+
+/// y = max(x, 0)   dx = 1 where x > 0
+struct ReLU : BestBeside<detail::Above> {
+  constexpr ReLU() : BestBeside(0) {}
 };
 
 /// y = x / 2 (1 + t)                                     t = tanh(√(2/π) (x + 0.044715 x³))
@@ -155,26 +181,6 @@ struct PowerOf : Unary<PowerOf> {
   template <class R> TRICYCLE_HD R df(R y) const { return math::select(y == R(0), y, y * R(log_c)); }       // 0 of 0^x, too
 };
 
-/// y = max(x, c)   dx = 1 where x > c, 0 where x <= c
-struct AtLeast : Unary<AtLeast> {
-  static constexpr auto saves = Saves::x;
-  double c;
-  constexpr explicit AtLeast(double least) : c(least) {}
-  std::string name() const { return detail::with_number("> ", c); }
-  template <class R> TRICYCLE_HD R f(R x) const { return (math::max)(x, R(c)); }
-  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x > R(c), R(1), math::select(x <= R(c), R(0), x + R(c))); }         // NaN stays
-};
-
-/// y = min(x, c)   dx = 1 where x < c, 0 where x >= c
-struct AtMost : Unary<AtMost> {
-  static constexpr auto saves = Saves::x;
-  double c;
-  constexpr explicit AtMost(double most) : c(most) {}
-  std::string name() const { return detail::with_number("< ", c); }
-  template <class R> TRICYCLE_HD R f(R x) const { return (math::min)(x, R(c)); }
-  template <class R> TRICYCLE_HD R df(R x) const { return math::select(x < R(c), R(1), math::select(x >= R(c), R(0), x + R(c))); }
-};
-
 /// y = a x + b   dx = a
 struct Affine : Unary<Affine> {
   static constexpr auto saves = Saves::nothing;
@@ -218,10 +224,10 @@ template <Floating T> Tensor<T> gelu(const Tensor<T>& x, GeLUOptions options) { 
 template <Floating T> Tensor<T> gelu(const Tensor<T>& x) { return GeLU{}(x); }
 
 // (The number is a template argument, so that braces stand for the axes of a reduction: max(x, {}).)
-template <Floating T, detail::PlainNumber N> Tensor<T> max(const Tensor<T>& x, N c) { return AtLeast{static_cast<double>(c)}(x); }
-template <Floating T, detail::PlainNumber N> Tensor<T> max(N c, const Tensor<T>& x) { return AtLeast{static_cast<double>(c)}(x); }
-template <Floating T, detail::PlainNumber N> Tensor<T> min(const Tensor<T>& x, N c) { return AtMost{static_cast<double>(c)}(x); }
-template <Floating T, detail::PlainNumber N> Tensor<T> min(N c, const Tensor<T>& x) { return AtMost{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> max(const Tensor<T>& x, N c) { return BestBeside<detail::Above>{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> max(N c, const Tensor<T>& x) { return BestBeside<detail::Above>{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> min(const Tensor<T>& x, N c) { return BestBeside<detail::Below>{static_cast<double>(c)}(x); }
+template <Floating T, detail::PlainNumber N> Tensor<T> min(N c, const Tensor<T>& x) { return BestBeside<detail::Below>{static_cast<double>(c)}(x); }
 
 template <Floating T> Tensor<T> operator-(const Tensor<T>& x) { return Affine{-1, 0, '*'}(x); }
 template <Floating T> Tensor<T> operator+(const Tensor<T>& x, double b) { return Affine{1, b, '+'}(x); }
@@ -280,22 +286,14 @@ struct Power {
   template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a == R(0), a, math::pow(a, b) * math::log(a)); }
 };
 
-/// y = max(a, b)   da = grad where a > b   db = grad where a <= b   NaN where either is
-struct Larger {
-  static constexpr auto name = "bmax";
+/// y = the better of a and b: max(a, b) or min(a, b)   da = grad where a beats b, db = grad where it yields   NaN where either is
+template <class Better>
+struct BestOfTwo {
+  static constexpr auto name = Better::two;
   static constexpr auto saves = Saves::x;
-  template <class R> TRICYCLE_HD R f(R a, R b) const { return (math::max)(a, b); }
-  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(a > b, R(1), math::select(a <= b, R(0), a + b)); }
-  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a > b, R(0), math::select(a <= b, R(1), a + b)); }
-};
-
-/// y = min(a, b)   da = grad where a < b   db = grad where a >= b   NaN where either is
-struct Smaller {
-  static constexpr auto name = "bmin";
-  static constexpr auto saves = Saves::x;
-  template <class R> TRICYCLE_HD R f(R a, R b) const { return (math::min)(a, b); }
-  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(a < b, R(1), math::select(a >= b, R(0), a + b)); }
-  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(a < b, R(0), math::select(a >= b, R(1), a + b)); }
+  template <class R> TRICYCLE_HD R f(R a, R b) const { return Better::best(a, b); }
+  template <class R> TRICYCLE_HD R da(R a, R b) const { return math::select(Better::beats(a, b), R(1), math::select(Better::yields(a, b), R(0), a + b)); }
+  template <class R> TRICYCLE_HD R db(R a, R b) const { return math::select(Better::beats(a, b), R(0), math::select(Better::yields(a, b), R(1), a + b)); }
 };
 
 template <Floating T> Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Add{}, a, b); }
@@ -303,8 +301,8 @@ template <Floating T> Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b
 template <Floating T> Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Multiply{}, a, b); }
 template <Floating T> Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Divide{}, a, b); }
 template <Floating T> Tensor<T> pow(const Tensor<T>& a, const Tensor<T>& b) { return detail::binary(Power{}, a, b); }
-template <Floating T, std::same_as<T> U> Tensor<T> max(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(Larger{}, a, b); }
-template <Floating T, std::same_as<T> U> Tensor<T> min(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(Smaller{}, a, b); }
+template <Floating T, std::same_as<T> U> Tensor<T> max(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(BestOfTwo<detail::Above>{}, a, b); }
+template <Floating T, std::same_as<T> U> Tensor<T> min(const Tensor<T>& a, const Tensor<U>& b) { return detail::binary(BestOfTwo<detail::Below>{}, a, b); }
 
 // What does not fit is told what to do about it.
 template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A> operator+(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast<B>(a); }

@@ -1,14 +1,11 @@
 // The largest and the smallest numbers over axes, and where they stand.
 #pragma once
-#include "tricycle/op/reduce.hpp"
+#include "tricycle/op/elementwise.hpp"
 #include "tricycle/op/subscript.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
-
-struct Above { TRICYCLE_HD bool operator()(auto a, auto b) const { return a > b; } };
-struct Below { TRICYCLE_HD bool operator()(auto a, auto b) const { return a < b; } };
 
 /// Row by row: where the best number stands (the first of equals; the first NaN, if there is one), and what it is.
 template <class Better, class T>
@@ -16,7 +13,7 @@ struct BestOfRows {
   const T* x; T* y; Index* where;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     const T* numbers = x + row.index * row.n;
-    Index best = row.best([&](Index i, Index j) { return !is_nan(numbers[j]) && (Better{}(numbers[i], numbers[j]) || is_nan(numbers[i])); });
+    Index best = row.best([&](Index i, Index j) { return !is_nan(numbers[j]) && (Better::beats(numbers[i], numbers[j]) || is_nan(numbers[i])); });
     row.once([&] {
       y[row.index] = numbers[best];
       where[row.index] = best;
@@ -37,50 +34,50 @@ struct ScatterRows {
 };
 
 template <class Better, Element T>
-std::pair<Tensor<T>, Tensor<Index>> best_of_rows(const char* op, const char* what, const Tensor<T>& rows) {
+std::pair<Tensor<T>, Tensor<Index>> best_of_rows(const char* op, const Tensor<T>& rows) {
   Index n = rows.shape()[-1];
   Shape shape = rows.shape().slice(0, rows.rank() - 1);
-  check(n > 0 || shape.size() == 0, op, ": no ", what, " number in shape ", rows.shape());
+  check(n > 0 || shape.size() == 0, op, ": no ", Better::what, " number in shape ", rows.shape());
   std::pair<Tensor<T>, Tensor<Index>> best{Tensor<T>(shape, rows.device()), Tensor<Index>(shape, rows.device())};
   kernel::rows(rows.device(), shape.size(), n, BestOfRows<Better, T>{rows.data(), best.first.mutable_data(), best.second.mutable_data()});
   return best;
 }
 
 template <class Better, Element T>
-Tensor<T> best_over(const char* op, const char* what, const Tensor<T>& x, const Axes& axes) {
-  auto over = axis_set(op, x.shape(), axes);
+Tensor<T> best_over(const Tensor<T>& x, const Axes& axes) {
+  auto over = axis_set(Better::name, x.shape(), axes);
   const Shape shape = without(x.shape(), over, axes.keepdims);
   Tensor<T> rows = axes_last(x, over);
-  auto [y, where] = best_of_rows<Better>(op, what, rows.detach());
+  auto [y, where] = best_of_rows<Better>(Better::name, rows.detach());
   y = y.view(shape);
   if constexpr (!Floating<T>) return y;
-  else return record(op, y, {{rows, [n = rows.shape()[-1], where = where](const Tensor<T>& grad, Sink<T> dx) {
+  else return record(Better::name, y, {{rows, [n = rows.shape()[-1], where = where](const Tensor<T>& grad, Sink<T> dx) {
     kernel::rows(grad.device(), grad.size(), n, ScatterRows<T>{grad.data(), where.data(), dx.gather()});
   }}});
 }
 
 template <class Better, Element T>
-Tensor<Index> place_of_best(const char* op, const char* what, const Tensor<T>& x, const Axes& axes) {
-  auto over = axis_set(op, x.shape(), axes);
-  return best_of_rows<Better>(op, what, axes_last(x.detach(), over)).second.view(without(x.shape(), over, axes.keepdims));
+Tensor<Index> place_of_best(const Tensor<T>& x, const Axes& axes) {
+  auto over = axis_set(Better::place, x.shape(), axes);
+  return best_of_rows<Better>(Better::place, axes_last(x.detach(), over)).second.view(without(x.shape(), over, axes.keepdims));
 }
 
 }  // namespace detail
 
 /// The largest number over `axes`, all of them when none is named; NaN if there is one. Throws where there is no number.
 ///   dx = grad at the first of the largest, 0 elsewhere
-template <Element T> Tensor<T> max(const Tensor<T>& x, const Axes& axes = {}) { return detail::best_over<detail::Above>("max", "largest", x, axes); }
+template <Element T> Tensor<T> max(const Tensor<T>& x, const Axes& axes = {}) { return detail::best_over<detail::Above>(x, axes); }
 
 /// The smallest number over `axes`, like max.
-template <Element T> Tensor<T> min(const Tensor<T>& x, const Axes& axes = {}) { return detail::best_over<detail::Below>("min", "smallest", x, axes); }
+template <Element T> Tensor<T> min(const Tensor<T>& x, const Axes& axes = {}) { return detail::best_over<detail::Below>(x, axes); }
 
 /// Where the largest number of the last axis stands, or of all that are named: there counted in row-major order. The first of
 /// equals, or the first NaN.   (..., n) -> (...)
-template <Element T> Tensor<Index> argmax(const Tensor<T>& x, const Axes& axes = {{-1}}) { return detail::place_of_best<detail::Above>("argmax", "largest", x, axes); }
+template <Element T> Tensor<Index> argmax(const Tensor<T>& x, const Axes& axes = {{-1}}) { return detail::place_of_best<detail::Above>(x, axes); }
 template <Element T, std::integral I> Tensor<Index> argmax(const Tensor<T>& x, I axis) { return argmax(x, Axes{{static_cast<int>(axis)}}); }
 
 /// Where the smallest number stands, like argmax.
-template <Element T> Tensor<Index> argmin(const Tensor<T>& x, const Axes& axes = {{-1}}) { return detail::place_of_best<detail::Below>("argmin", "smallest", x, axes); }
+template <Element T> Tensor<Index> argmin(const Tensor<T>& x, const Axes& axes = {{-1}}) { return detail::place_of_best<detail::Below>(x, axes); }
 template <Element T, std::integral I> Tensor<Index> argmin(const Tensor<T>& x, I axis) { return argmin(x, Axes{{static_cast<int>(axis)}}); }
 
 namespace detail {

@@ -117,7 +117,8 @@ struct RowLogSumExp {
 
 }  // namespace detail
 
-/// The product over `axes`, all of them when none is named; 1 of no numbers.   dx = grad times the product of all others
+/// The product over `axes`, all of them when none is named; 1 of no numbers.   dx = grad times the product of all others, as far
+/// as that product of all that is not 0 neither overflows nor vanishes
 template <Floating T> Tensor<T> prod(const Tensor<T>& x, const Axes& axes = {}) { return detail::reduce_by(detail::RowProduct{}, x, axes); }
 
 /// The mean square of what numbers are off their mean, over `axes`, all of them when none is named. With a correction of 1 their

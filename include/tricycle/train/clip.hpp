@@ -61,8 +61,7 @@ void sums_of_squares(Device device, const std::vector<Tensor<M>>& tensors, doubl
 /// clip_gradients() of a loss that was multiplied by the first number of `scale`, or, where that is null, by nothing.
 template <class Model>
 Tensor<double> clip(Model& model, double most, const Tensor<double>* scale) {
-  NamedParameters parameters;
-  model.each_parameter([&](const std::string& name, Parameter& parameter) { parameters.push_back({name, &parameter}); });
+  const NamedParameters parameters = model.parameters();
   const Device device = common_device("clip_gradients", parameters);
   check(!scale || scale->device() == device, "loss scale: it is on ", scale ? scale->device() : device, ", but the model is on ", device);
   std::vector<Tensor<float>> floats;

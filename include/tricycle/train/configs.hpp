@@ -111,27 +111,15 @@ struct ShakespeareConfig : TrainingConfig { ShakespeareConfig() : TrainingConfig
 struct SmolGPTConfig : TrainingConfig { SmolGPTConfig() : TrainingConfig(smol_gpt_config()) {} };
 
 /// All configurations by name.
-inline const std::vector<std::pair<std::string, TrainingConfig (*)()>>& named_configs() {
-  static const std::vector<std::pair<std::string, TrainingConfig (*)()>> all{
+inline const Named<TrainingConfig (*)()>& named_configs() {
+  static const Named<TrainingConfig (*)()> all{
       {"nanogpt_cpu", nanogpt_cpu_config}, {"nanogpt_gpu", nanogpt_gpu_config}, {"debug", debug_config}, {"shakespeare", shakespeare_config},
       {"smol_gpt", smol_gpt_config}, {"gpt2_124m", gpt2_124m_config}, {"gpt2_355m", gpt2_355m_config}, {"gpt2_774m", gpt2_774m_config},
       {"gpt2_1558m", gpt2_1558m_config}};
   return all;
 }
-
-/// Their names, between bars.
-inline std::string config_names() {
-  std::string names;
-  for (auto& [name, config] : named_configs()) names += (names.empty() ? "" : "|") + name;
-  return names;
-}
-
-/// The configuration of that name. Throws for a name that is none.
-inline TrainingConfig named_config(const std::string& name) {
-  for (auto& [known, config] : named_configs())
-    if (known == name) return config();
-  fail("config: there is no \"", name, "\": it is one of ", config_names());
-}
+inline TrainingConfig named_config(const std::string& name) { return find_named("config", name, named_configs())(); }
+inline std::string config_names() { return names_of(named_configs()); }
 
 }
 }  // namespace tricycle

@@ -1,26 +1,4 @@
-#!/usr/bin/env python3
-"""Breaks the GPU's kernels in one small way after another, and fails unless a test of the emulated GPU notices each.
-
-    tests/mutants.py [-b BUILD] [WORD ...]
-
-BUILD (build/tests) is what `cmake --preset tests` made. With WORDs: only mutants in whose file, description or test (test_gpu_order, say) one stands.
-It takes some minutes, so it is run by hand: after a change to the tests, to the emulator, or to how kernels are written.
-
-A mutant is an edit of a file in a scratch copy of include/: what stands there, what stands there instead, what that breaks,
-and whose test should see it. So that the tests are compiled once and not once a mutant, all edits of a test go into one copy,
-each behind `mutant(number)`, and one at a time is switched on from outside; with none, the tests must pass. Of the tests
-only what is needed is compiled: some cases, in float, and some rows of the op table.
-"""
-import argparse
-import os
-import pathlib
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+"""Mutants of what only a GPU runs, seen by tests of the emulated one. (run.py says what the parts of each are.)"""
 
 # Of each test: the cases that are compiled, by a part of their names; of the op table, the rows that are.
 CASES = {
@@ -34,8 +12,6 @@ CASES = {
 ROWS = ['exp', 'a + b', 'sum: first axis', 'transpose: of a matrix', 'softmax', 'argmax: of equals', 'layer_norm: shifted', 'dropout', 'dense', 'embed: many', 'cross_entropy']
 PRODUCTS = ['"ij,jk->ik"']
 
-# (file, what stands there, what then does, what that breaks, the test and the case that notice). `anchor>>text` is the first
-# such text behind the anchor. A text that ends in ; is a statement, any other an expression.
 MUTANTS = [
     ('team', 'R* of_warp = gpu::shared<R>();>>gpu::barrier();', ';', 'no barrier before a block writes what its warps have', 'ops_float'),
     ('team', 'gpu::warp] = x;>>gpu::barrier();', ';', 'no barrier before a block reads what its warps have', 'ops_float'),
@@ -109,100 +85,6 @@ MUTANTS = [
     ('train/optimisers', 'struct CountMove>>if (!gate.is_open()) return;', ';', 'a step that was left out is counted', 'optimisers'),
     ('train/muon', 'if (gate.is_open()) m[i] = mean;', 'm[i] = mean;', 'an overflow goes into the momentum', 'optimisers'),
     ('train/muon', 'struct Quintic>>i == diagonal', 'i == 0', 'the identity is another matrix', 'optimisers'),
-    ('train/loss_scale', 'state->scale /= 2;', 'state->scale /= 4;', 'the scale is quartered', 'optimisers'),
+    ('train/loss_scale', 'state->scale / 2', 'state->scale / 4', 'the scale is quartered', 'optimisers'),
     ('many', 'shares[middle].first_block <= gpu::block()', 'shares[middle].first_block < gpu::block()', 'the first block of a share works on the one before', 'training'),
 ]
-
-SWITCH = """#pragma once
-#include <cstdlib>
-inline const int switched_on = [] { const char* n = std::getenv("TRICYCLE_MUTANT"); return n ? std::atoi(n) : -1; }();
-[[gnu::no_sanitize("thread"), gnu::noinline]] inline bool mutant(int n) { return n == switched_on; }
-"""
-
-
-def edit(text, number, old, new):
-    """`text` with both, the new one if the mutant is switched on. Edits that were made before are left alone."""
-    anchor, _, old = old.rpartition('>>')
-    start = text.find(anchor) + len(anchor) if anchor else 0
-    at = text.find(old, start)
-    if at < 0 or (anchor and anchor not in text) or (not anchor and text.count(old) > 1):
-        sys.exit(f'mutants: {anchor} … {old} is not there, or not alone')
-    both = f'if (mutant({number})) {{ {new} }} else {{ {old} }}' if old.endswith(';') else f'(mutant({number}) ? ({new}) : ({old}))'
-    return text[:at] + both + text[at + len(old):]
-
-
-def trimmed(text, cases):
-    """A test's source with these cases alone, in float."""
-    text = re.sub(r'^(?:TEMPLATE_)?TEST_CASE\("([^"]*)".*?(?:^}\n|\}\n(?=\n|\Z))', lambda m: m[0] if any(c in m[1] for c in cases) else '', text, flags=re.S | re.M)
-    return re.sub(r', (?:tc|tricycle)::bf16, (?:tc|tricycle)::half\)', ')', text)
-
-
-def trimmed_table(text):
-    """A family of the op table with these rows alone."""
-    name = lambda row: re.match(r'\s*row\("([^"]*)"', row)
-    alone = lambda table: ''.join(row for row in re.split(r'(?m)^(?=      (?:row\(|// ---))', table[0]) if (m := name(row)) and m[1] in ROWS)
-    text = re.sub(r'(?<=  return \{\n)(?=      (?:row\(|// ---)[^\n]*\n)(?!      // -[^\n]*\n      \{einsum).*?(?=  \};\n)', alone, text, flags=re.S)
-    return re.sub(r'(?m)^      \{einsum<(.*?)>, .*\n', lambda m: m[0] if m[1] in PRODUCTS else '', text)
-
-
-def build(test, numbers, scratch, build_folder):
-    """The program, with all these mutants in it, switched off."""
-    shutil.copytree(ROOT / 'include', scratch / 'include')
-    shutil.copytree(ROOT / 'tests', scratch / 'tests', ignore=shutil.ignore_patterns('golden'))
-    (scratch / 'switch.hpp').write_text(SWITCH)
-    for number in numbers:
-        file, old, new, *_ = MUTANTS[number]
-        path = scratch / 'include/tricycle' / ((file if '/' in file else 'kernel/' + file) + '.hpp')
-        path.write_text(edit(path.read_text(), number, old, new))
-    source = scratch / f'tests/gpu/test_{test}.cpp'
-    source.write_text(trimmed(source.read_text(), CASES[test]))
-    for family in (scratch / 'tests/op_table').glob('*.hpp'):
-        family.write_text(trimmed_table(family.read_text()))
-    commands = subprocess.run(['ninja', '-C', build_folder, '-t', 'commands', f'test_gpu_{test}'], check=True, capture_output=True, text=True).stdout.splitlines()
-    compile_it, link_it = next(c for c in commands if f'gpu/test_{test}.cpp' in c and ' -c ' in c), commands[-1]
-    compile_it = re.sub(r'^ccache |-Werror|-W(?!no-tsan)\S+|-MD -MT \S+ -MF \S+', '', compile_it).replace(f'{ROOT}/', f'{scratch}/')
-    compile_it = re.sub(r'-o \S+', f'-include {scratch}/switch.hpp -o {scratch}/test.o', compile_it)
-    link_it = re.sub(r'\S+\.cpp\.o -o \S+', f'{scratch}/test.o -o {scratch}/test', link_it)
-    for command in (compile_it, link_it):
-        subprocess.run(command, shell=True, check=True, cwd=build_folder)
-    return scratch / 'test'
-
-
-def run(program, number):
-    """What the program says when it fails with this mutant: the emulator's sentence, or the first assertion; '' if it does not."""
-    try:
-        done = subprocess.run([program, '--abort'], env={**os.environ, 'TRICYCLE_MUTANT': str(number)}, capture_output=True, text=True, timeout=600)
-    except subprocess.TimeoutExpired:
-        return 'it does not end'
-    if done.returncode == 0:
-        return ''
-    said = re.findall(r'^emulator: .*', done.stderr, re.M) + re.findall(r'FAILED:\n(.*)', done.stdout) + re.findall(r'due to .*', done.stdout)
-    sentence = ' '.join((said or [f'exit status {done.returncode}'])[0].split())
-    return re.sub(r'kernel .*?, block ', 'a kernel, block ', sentence)[:230]
-
-
-def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument('-b', '--build', default=ROOT / 'build/tests')
-    options.add_argument('word', nargs='*')
-    options = options.parse_args()
-    wanted = [n for n, m in enumerate(MUTANTS) if not options.word or any(word in part for word in options.word for part in (m[0], m[3], f'test_gpu_{m[4]}'))]
-    killed = survived = 0
-    for test in CASES:
-        numbers = [n for n in wanted if MUTANTS[n][4] == test]
-        if not numbers:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            program = build(test, numbers, pathlib.Path(folder), options.build)
-            if said := run(program, -1):
-                sys.exit(f'mutants: test_gpu_{test} fails without any of them: {said}')
-            for n in numbers:
-                said = run(program, n)
-                killed, survived = killed + bool(said), survived + (not said)
-                print(f'{MUTANTS[n][0]}: {MUTANTS[n][3]}\n    ' + (f'killed by test_gpu_{test}: {said}' if said else f'SURVIVED test_gpu_{test}'), flush=True)
-    print(f'{killed} killed, {survived} survived')
-    sys.exit(survived > 0)
-
-
-if __name__ == '__main__':
-    main()

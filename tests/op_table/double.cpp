@@ -1,0 +1,3 @@
+#include "families.hpp"
+
+template Rows<double> op_table<double>();

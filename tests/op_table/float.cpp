@@ -1,0 +1,3 @@
+#include "families.hpp"
+
+template Rows<float> op_table<float>();

@@ -1,0 +1,3 @@
+#include "families.hpp"
+
+template Rows<tricycle::half> op_table<tricycle::half>();
