@@ -18,3 +18,13 @@ if(NOT asked)
   set(CMAKE_CUDA_ARCHITECTURES ${usual_architectures} CACHE STRING "GPUs to build for" FORCE)
 endif()
 message(STATUS "Building for GPUs of the architectures ${CMAKE_CUDA_ARCHITECTURES}")
+
+# What is built to see that it compiles need not be fast: nvcc 13 then takes a fraction of the time.
+option(TRICYCLE_QUICK_CUDA "Do not optimise what runs on GPUs" OFF)
+set(quick_cuda "")
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+  set(quick_cuda --Ofast-compile=max)
+endif()
+if(TRICYCLE_QUICK_CUDA)
+  add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:${quick_cuda}>)
+endif()

@@ -12,7 +12,7 @@ function(register_build needs name)
 endfunction()
 function(register_large_build needs name)
   register_build("${needs}" ${name} ${ARGN})
-  set_tests_properties(${name} PROPERTIES COST 0.5 RUN_SERIAL ON)
+  set_tests_properties(${name} PROPERTIES COST 0.5 RUN_SERIAL ON TIMEOUT 3600)
 endfunction()
 
 # ---------------------------------------------------------------- scripts

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what is missing, build the tests and run them: the fast ones first, then the slow ones, then what is built
 # otherwise (clang, sanitizers, CUDA, users' projects). CTest's summary of them all is the last thing printed.
-#   tests/run.sh             everything, some 25 minutes on two cores the first time
+#   tests/run.sh             everything, an hour or more on two slow cores the first time
 #   tests/run.sh fast        what takes seconds once it is built
 #   tests/run.sh NAME        one other build: native, debug, tsan, clang-asan-ubsan or clang-quick, cuda (all that nvcc compiles) or cuda-quick
 set -eu

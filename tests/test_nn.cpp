@@ -1,7 +1,6 @@
 // Layers, optimisers, schedules and checkpoints.
 #include <cstring>
 #include <numeric>
-#include <thread>
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/tricycle.hpp"
@@ -331,22 +330,4 @@ TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing e
   CHECK(to_json(training_config(to_json(debug_config()))).dump() == to_json(debug_config()).dump());
   CHECK(refusal([&] { gpt_config(Json::parse(R"({"vocab_size": "many"})")); }).find("vocab_size") != std::string::npos);
   CHECK_THROWS_AS(named_config("huge"), Error);
-}
-
-TEST_CASE("one model serves several threads at once under NoGrad") {
-  seed(8);
-  GPT<bf16> model({.vocab_size = 7, .context_window = 8, .embedding_dim = 8, .n_heads = 2, .n_layers = 1});
-  model.eval();
-  auto ids = to_tensor<int>({{1, 2, 3, 4}});
-  std::vector<std::vector<bf16>> logits(4);
-  {
-    std::vector<std::jthread> threads;
-    for (auto& mine : logits)
-      threads.emplace_back([&] {
-        NoGrad guard;
-        mine = model(ids).to_vector();
-      });
-  }
-  for (auto& mine : logits)
-    for (std::size_t i = 0; i < mine.size(); ++i) CHECK(mine[i].bits == logits[0][i].bits);
 }

@@ -252,6 +252,7 @@ TEST_CASE("under NoGrad nothing is recorded, on this thread") {
       CHECK_FALSE((x * x).requires_grad());
     }
     CHECK_FALSE((x * x).requires_grad());
+    CHECK_FALSE((x * 2.0).requires_grad());
     CHECK_FALSE(tricycle::split(x, 2)[0].requires_grad());
     CHECK_FALSE(tricycle::layer_norm(x, x).requires_grad());
     bool elsewhere = false;
