@@ -44,7 +44,7 @@ int program(examples::CommandLine& line) {
     const double once = bench::median_seconds(3, run);
     const int times = static_cast<int>(2e-3 / once) + 1;  // a sample takes 2 ms or more
     const double us = 1e6 / times * bench::median_seconds(samples, [&] { for (int i = 0; i < times; ++i) run(); });
-    std::printf("{\"peer\": \"tricycle\", \"threads\": %d, \"einsum\": \"%s\", \"us\": %.3f}\n", threads(), text.c_str(), us);
+    std::printf("{\"peer\": \"tricycle\", \"threads\": %d, \"case\": \"`%s`%s\", \"us\": %.3f}\n", threads(), one.subscript.c_str(), text.c_str() + one.subscript.size(), us);
     std::fflush(stdout);
   }
   return 0;

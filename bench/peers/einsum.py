@@ -41,7 +41,7 @@ def main():
         times = int(2e-3 / statistics.median(seconds(1) for _ in range(3))) + 1
         seconds(times)
         us = 1e6 / times * statistics.median(seconds(times) for _ in range(options.samples))
-        print(json.dumps({"peer": f"pytorch {torch.__version__}", "threads": torch.get_num_threads(), "einsum": line, "us": round(us, 3)}), flush=True)
+        print(json.dumps({"peer": f"pytorch {torch.__version__}", "threads": torch.get_num_threads(), "case": line.replace(subscript, f"`{subscript}`", 1), "us": round(us, 3)}), flush=True)
 
 
 if __name__ == "__main__":

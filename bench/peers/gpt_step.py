@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import math
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -112,6 +113,11 @@ def character_ids(text):
     return torch.tensor([id_of[character] for character in text]), len(id_of)
 
 
+def peak_mb():
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a text file")
@@ -127,6 +133,7 @@ def main():
     torch.set_num_threads(options.threads)
     text = options.data.read_text(encoding="utf-8")
     ids, vocabulary = character_ids(text)
+    before_mb = peak_mb()  # the interpreter, PyTorch and the text
 
     size = Size(gelu="tanh" if options.gelu == "tanh" else "none")
     model = GPT(vocabulary, size)
@@ -158,6 +165,8 @@ def main():
             "ms_per_step": round(statistics.median(times), 3),
             "fastest_ms": round(min(times), 3),
             "loss": round(statistics.mean(losses), 4),
+            "before_mb": round(before_mb, 1),
+            "peak_mb": round(peak_mb(), 1),
         }
         print(json.dumps(record), flush=True)
 
