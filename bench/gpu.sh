@@ -6,9 +6,6 @@
 #   bench/gpu.sh                    on the GPU machine
 #   bench/gpu.sh --rehearse         here, without a GPU: CPU and emulator, tiny sizes
 #
-# The call of the device tool, from a checkout in which carry.sh has run:
-#   run {"command": "OUT=${OUT:-out} bench/gpu.sh", "carry": [".carry"], "timeout_s": 600}
-#
 # Each section may fail, or run out of its time, without ending the others. PYTHON names an interpreter with PyTorch.
 set -u
 cd "$(dirname "$0")/.." || exit 1

@@ -148,6 +148,22 @@ TEST_CASE("dropout drops the same on a GPU, and anew at each run of a captured s
   CHECK(captured.losses == gpu.losses);
 }
 
+TEST_CASE("a host that is far ahead of a GPU feeds each run of a captured step its own numbers", "[training]") {
+  const LeafOptions there{.requires_grad = false, .device = Device::cuda()};
+  const auto x = ones({64}, there);
+  auto sum = zeros({64}, there);
+  auto step = [&] { sum.assign(sum + dropout(x, 0.5f)); };
+  auto after_200 = [&](auto run) {
+    seed(5);
+    sum.assign(zeros({64}, there));
+    for (int i = 0; i < 200; ++i) run();
+    return sum.to_vector();
+  };
+  const auto eager = after_200(step);
+  CapturedStep captured(there.device, step);
+  CHECK(after_200([&] { captured.run(); }) == eager);
+}
+
 TEST_CASE("a training step on a GPU waits for nothing, and soon asks for no memory", "[training]") {
   Run<float> run(Device::cuda(), tiny);
   for (int i = 0; i < 3; ++i) run.next_batch(), run.step();

@@ -2,7 +2,7 @@
 
 # Of each test: the cases that are compiled, by a part of their names; of the op table, the rows that are.
 CASES = {
-    'training': ['a GPU learns what the CPU learns', 'dropout drops the same', 'an id that is out of range', 'cannot be captured'],
+    'training': ['a GPU learns what the CPU learns', 'dropout drops the same', 'far ahead of a GPU', 'an id that is out of range', 'cannot be captured'],
     'optimisers': ['Muon and AdamW on a GPU', 'half with a loss scale', 'after overflows a run'],
     'attention': ['is the composition', 'reads and writes in place', 'adds to gradients', 'drops what the op drops'],
     'order': ['what a thread frees', 'what a captured step reads or makes', 'GPUs wait for each other', 'a stream of its user'],
