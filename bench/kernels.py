@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 # Formulas that take one number at a time by design: doubles, and lists of indices.
-NARROW = re.compile(r'\bdouble\b|\bMergeRuns<')
+NARROW = re.compile(r'\bdouble\b|\bMergeRuns<|\bIsKept<')
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -114,6 +114,7 @@ TEST_CASE("a model is displayed as a tree, read by name and saved, whatever it i
         "  4: SwiGLU, 12\n"
         "    linear: Dense, 12\n"
         "      weights (3, 4), 12\n");
+  CHECK(GLU(4).display() == "GLU, 32\n  linear: Dense, 32\n    weights (4, 8), 32\n");
   const GPT<bf16> gpt({.vocab_size = 7, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 2, .norm = "rms_norm"});
   const std::string tree = gpt.display();
   CHECK(tree.find("GPT, " + std::to_string(gpt.parameter_count()) + "\n  token_embedding: Embedding, 56\n    weights (7, 8), 56\n  position_embedding: Embedding, 32\n") == 0);

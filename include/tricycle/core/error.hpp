@@ -55,9 +55,14 @@ constexpr void check(bool holds, const Says&... says) {
   if (!holds) [[unlikely]] fail(says...);
 }
 
+/// Throw an Error because `word` is none of `choices`, "a|b|c".
+[[noreturn]] inline void fail_none_of(const char* what, const std::string& word, const std::string& choices) {
+  fail(what, ": there is no \"", word, "\": it is one of ", choices);
+}
+
 /// Throws unless `word` is one of `choices`, "a|b|c".
 inline void check_one_of(const char* what, const std::string& word, const std::string& choices) {
-  check(word.find('|') == word.npos && ('|' + choices + '|').find('|' + word + '|') != choices.npos, what, ": there is no \"", word, "\": it is one of ", choices);
+  if (word.find('|') != word.npos || ('|' + choices + '|').find('|' + word + '|') == choices.npos) fail_none_of(what, word, choices);
 }
 
 /// Things by name, and their names, "a|b|c".
@@ -74,7 +79,7 @@ template <class Thing>
 const Thing& find_named(const char* what, const std::string& wanted, const Named<Thing>& all) {
   for (auto& [name, thing] : all)
     if (name == wanted) return thing;
-  fail(what, ": there is no \"", wanted, "\": it is one of ", names_of(all));
+  fail_none_of(what, wanted, names_of(all));
 }
 
 /// work(); the sentence of an Error that it throws then begins with `where: `.

@@ -12,7 +12,7 @@ namespace detail {
 /// On a GPU a block has one long row, or a short one for each of its warps.
 template <class F, int team>
 struct RowsOnGpu {
-  static constexpr int threads = 256;
+  static constexpr int threads = 256, together = gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
   F f;

@@ -132,8 +132,8 @@ struct RotaryEncode : Layer<RotaryEncode> {
 
 /// A gated linear unit: half of the numbers of x W, as Gate, an op of numbers, has it, decide how much of the others passes.
 ///   left gate(right), where left and right are the halves of x W   (..., from) -> (..., to)
-template <class Gate>
-struct GatedLinear : Layer<GatedLinear<Gate>> {
+template <class Derived, class Gate>
+struct GatedLinear : Layer<Derived> {
   Dense linear;                                          // (from, 2 to)
 
   explicit GatedLinear(Index n) : GatedLinear(n, n) {}
@@ -141,8 +141,8 @@ struct GatedLinear : Layer<GatedLinear<Gate>> {
   template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return Gated<Gate>()(linear(x)); }
   static void parts(auto& self, auto&& part) { part("linear", self.linear); }
 };
-struct GLU : GatedLinear<Sigmoid> { using GatedLinear::GatedLinear; };
-struct SwiGLU : GatedLinear<Swish> { using GatedLinear::GatedLinear; };
+struct GLU : GatedLinear<GLU, Sigmoid> { using GatedLinear::GatedLinear; };
+struct SwiGLU : GatedLinear<SwiGLU, Swish> { using GatedLinear::GatedLinear; };
 
 /// One layer after the other: Sequential model{Dense(4, 16), ReLU(), Dense(16, 3)}. In braces C++ makes them from left to
 /// right, so their weights are drawn in that order; in parentheses the order is the compiler's choice.

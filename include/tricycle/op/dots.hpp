@@ -10,6 +10,7 @@ namespace detail {
 template <class T, class Out>
 struct DotRows {
   static constexpr bool wide = std::same_as<compute<T>, float>;
+  static constexpr int together = 3;                     // else nvcc keeps to 64 registers, and spills
   kernel::Walk<3> walk;                                  // of which row it is, then of a and b
   bool side_by_side;                                     // are the numbers of a row neighbours in both?
   Index pieces;
