@@ -29,7 +29,7 @@ cp -R "$eigen/Eigen" .carry/eigen/
 cp "$catch2" .carry/catch2/single_include/catch2/catch.hpp
 cp "$text" .carry/text.txt
 git describe --always --dirty --exclude '*' >.carry/commit 2>/dev/null || echo unknown >.carry/commit
-rm -rf .carry/bin
+rm -f .carry/bin.tgz .carry/stamp
 if [ "${1:-}" = --build ]; then
   programs=$(for source in tests/gpu/test_*.cpp; do basename "$source" .cpp | sed 's/^test_/test_cuda_/'; done)
   build=build/carry
@@ -41,8 +41,9 @@ if [ "${1:-}" = --build ]; then
   cmake --build $build -j "${JOBS:-1}" --target gpu_step $programs
   mkdir .carry/bin
   cp $build/bench/gpu_step .carry/bin/
-  for program in $programs; do cp "$build/tests/$program" .carry/bin/; done
+  for program in $programs; do cp "$build/tests/cuda/$program" .carry/bin/; done
   strip .carry/bin/*
-  stamp >.carry/bin/stamp
+  stamp >.carry/stamp
+  tar -czf .carry/bin.tgz -C .carry bin && rm -r .carry/bin
 fi
 du -sh .carry

@@ -3,7 +3,7 @@
 # training step against PyTorch's. What it finds is in $OUT (bench/results/gpu/ unless set), as it comes; last a table.
 #
 #   bench/carry.sh [--build]        before: fills .carry/ with what the GPU machine lacks (and with programs built by nvcc)
-#   bench/gpu.sh                    on the GPU machine
+#   bench/gpu.sh [SECTION...]       on the GPU machine: tests, profile, sanitizer, steps, or some of these
 #   bench/gpu.sh --rehearse         here, without a GPU: CPU and emulator, tiny sizes
 #
 # Each section may fail, or run out of its time, without ending the others. PYTHON names an interpreter with PyTorch.
@@ -54,10 +54,10 @@ section_build() {
     take $build/bench/gpu_step $build/bench/gpu_step_emulated $build/bench/launches $build/tests/test_gpu_training $build/tests/test_gpu_attention
     return
   fi
-  if [ -f .carry/bin/stamp ] && [ "$(cat .carry/bin/stamp)" = "$(bench/carry.sh --stamp)" ]; then
-    say "built elsewhere, of these very sources: .carry/bin"
-    cp .carry/bin/* "$bin/"
-    return
+  if [ -f .carry/stamp ] && [ "$(cat .carry/stamp)" = "$(bench/carry.sh --stamp)" ]; then
+    tar -xzf .carry/bin.tgz -C "$bin" --strip-components 1
+    if "$bin/gpu_step" --help >/dev/null; then say "built elsewhere, of these very sources: .carry/bin" && return; fi
+    say "built elsewhere, and does not start here: built again" && rm "$bin"/*
   fi
   card=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sed -n '1s/\.//p')
   cmake -S . -B $build -G Ninja "$@" -DTRICYCLE_CUDA=ON -DTRICYCLE_TEST_ONLY=cuda_ -DCMAKE_CUDA_ARCHITECTURES="${card:-90}-real" \
@@ -67,39 +67,37 @@ section_build() {
   timeout --foreground 230 ninja -C $build -k 0 gpu_step $programs
   status=$?
   take $build/bench/gpu_step
-  for program in $programs; do take "$build/tests/$program"; done
+  for program in $programs; do take "$build/tests/cuda/$program"; done
   return $status
 }
 
-# ------------------------------------------------------------ tests, the quick ones first
+# ------------------------------------------------------------ tests, side by side
 
 section_tests() {
-  failed=0 limit=40
-  if [ -n "$rehearse" ]; then limit=600; fi              # the emulator is slow
-  for program in training optimisers attention scatter memory order ops_bf16 ops_float ops_half ops_double; do
-    for path in "$bin/test_gpu_$program" "$bin/test_cuda_$program"; do
-      if [ ! -x "$path" ]; then continue; fi
-      say "== $(basename "$path")"
-      timeout --foreground "${TEST_LIMIT:-$limit}" "$path" "~[.]" || { say "FAILED ($?, 124 is out of time): $(basename "$path")" && failed=1; }
-    done
-  done
-  return $failed
+  failed=0 limit=70 jobs=$(nproc)
+  if [ -n "$rehearse" ]; then limit=600 jobs=1; fi         # the emulator is slow
+  : >$build/tests.failed
+  for path in "$bin"/test_gpu_* "$bin"/test_cuda_*; do echo "$path"; done | xargs -P "$jobs" -I '{}' sh -c '
+    if [ ! -x {} ]; then exit 0; fi
+    timeout --foreground '"${TEST_LIMIT:-$limit}"' {} "~[.]" >{}.log 2>&1 || { echo "FAILED ($?, 124 is out of time): $(basename {})" >>{}.log && echo {} >>'$build/tests.failed'; }'
+  for path in "$bin"/test_*.log; do say "== $(basename "$path" .log)" && cat "$path"; done
+  [ ! -s $build/tests.failed ]
 }
 
-# ------------------------------------------------------------ compute-sanitizer, a little of each tool
+# ------------------------------------------------------------ compute-sanitizer, a little of each tool, side by side
 
 section_sanitizer() {
   if ! command -v compute-sanitizer >/dev/null; then skip "compute-sanitizer: not here" && return; fi
-  failed=0
   for tool in memcheck racecheck synccheck initcheck; do
-    for test in "test_cuda_training:a GPU learns*" "test_cuda_attention:flash attention reads and writes in place*"; do
-      path=$bin/${test%%:*}
-      if [ ! -x "$path" ]; then skip "$tool: $path is not built" && continue; fi
-      say "== $tool $test"
-      timeout --foreground -k 3 12 compute-sanitizer --tool $tool --print-limit 5 --error-exitcode 9 "$path" "${test#*:}" || { say "FAILED ($?, 124 is out of time): $tool $test" && failed=1; }
+    for test in "training:a GPU learns*" "attention:flash attention reads and writes in place*"; do
+      path=$bin/test_cuda_${test%%:*}
+      { timeout --foreground -k 3 "${SANITIZER_LIMIT:-55}" compute-sanitizer --tool $tool --print-limit 5 --error-exitcode 9 "$path" "${test#*:}" >"$path.$tool.log" 2>&1 ||
+        say "FAILED ($?, 124 is out of time): $tool $test" >>"$path.$tool.log"; } &
     done
   done
-  return $failed
+  wait
+  for path in "$bin"/*.*check.log; do say "== $(basename "$path" .log)" && cat "$path"; done
+  ! cat "$bin"/*.*check.log | grep -q '^FAILED'
 }
 
 # ------------------------------------------------------------ the training step
@@ -150,9 +148,9 @@ section_steps() {
     return
   fi
   # What matters most comes first, in case that time runs out.
-  for turn in 1 2; do
+  for turn in $(seq "${TURNS:-2}"); do
     say "-- turn $turn"
-    for name in tricycle_captured pytorch_compile pytorch_eager tricycle_eager tricycle_tuned; do
+    for name in ${PEERS:-tricycle_captured pytorch_compile pytorch_eager tricycle_eager tricycle_tuned}; do
       batches="64 32 16 8"
       peer "$name" gpt2_124m --device cuda:0 --rounds 3 --steps 8 --warm-up 6
       if [ "$name" != tricycle_tuned ]; then
@@ -161,6 +159,15 @@ section_steps() {
       fi
     done
   done
+}
+
+# ------------------------------------------------------------ where its time goes, kernel by kernel
+
+# Two layers instead of twelve, the rest as it is: each kernel's time and its traffic with memory, in a warm cache.
+section_profile() {
+  if ! command -v ncu >/dev/null; then skip "ncu: not here" && return; fi
+  timeout --foreground -k 5 80 ncu --clock-control none --cache-control none --metrics gpu__time_duration.sum,dram__bytes.sum --csv --page raw --print-units base --log-file "$OUT/profile.csv" \
+    "$bin/gpu_step" --config gpt2_124m --layers 2 --capture off --device cuda:0 --data $text --batch 64 --rounds 1 --steps 1 --warm-up 2
 }
 
 # ------------------------------------------------------------ all of them
@@ -188,8 +195,9 @@ section() {
 }
 section machine 15 machine.txt
 section build 240 build.log
-section tests 90 tests.log
-section sanitizer 60 sanitizer.log
-section steps 400 steps.log
+for name in ${*:-tests profile sanitizer steps}; do
+  case $name in tests | profile) limit=90 ;; sanitizer) limit=60 ;; *) limit=400 ;; esac
+  section "$name" $limit "$name.log"
+done
 "$PYTHON" bench/gpu_table.py "$OUT" || python3 bench/gpu_table.py "$OUT"
 cat "$OUT/table.md"

@@ -46,8 +46,8 @@ Rows<T> binary_rows() {
       row("masked_fill", "[5] [5] | [2 3 17] [3 1] | [30 41] []", numbers, [](auto& x, auto& y) { return tc::masked_fill(x, x > y, 7) * y; }, reference::each([](Real x, Real y) { return (x > y ? 7 : x) * y; })),
 
       // ------------------------------------------------ between element types
-      row("cast: to double and back", any, numbers, [](auto& x) { return tc::cast<double>(x); }, reference::each([](Real x) { return x; })),
-      row("cast: to int", any, numbers, [](auto& x) { return tc::cast<int>(x); }, reference::each([](Real x) { return std::trunc(x); })),
-      row("cast: to bool", any, steps, [](auto& x) { return tc::cast<bool>(x); }, reference::each([](Real x) { return x != 0; })),
+      row("cast: to double and back", any_shape, numbers, [](auto& x) { return tc::cast<double>(x); }, reference::each([](Real x) { return x; })),
+      row("cast: to int", any_shape, numbers, [](auto& x) { return tc::cast<int>(x); }, reference::each([](Real x) { return std::trunc(x); })),
+      row("cast: to bool", any_shape, steps, [](auto& x) { return tc::cast<bool>(x); }, reference::each([](Real x) { return x != 0; })),
   };
 }

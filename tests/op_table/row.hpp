@@ -84,7 +84,7 @@ Tensor<Id> some_ids(const Shape& shape, Index count, tricycle::Device device = t
 
 /// The shapes that most rows are called with.
 namespace usual_shapes {
-inline constexpr auto any = "[] | [0] | [1] | [5] | [37] | [3 0 2] | [3 4] | [1 1 1] | [2 3 17] | [300 401]";
+inline constexpr auto any_shape = "[] | [0] | [1] | [5] | [37] | [3 0 2] | [3 4] | [1 1 1] | [2 3 17] | [300 401]";
 inline constexpr auto few = "[] | [0] | [5] | [3 0 2] | [2 3 17] | [30 41]";
 inline constexpr auto pairs = "[] [] | [] [5] | [5] [] | [1] [1] | [7] [1] | [1] [7] | [0] [1] | [1] [3 0] | [37] [37] | [4 1] [1 3] | [2 1 3] [4 1] | [3 37] [37] |"
                               "[37] [3 37] | [5 1] [5 37] | [5 37] [5 1] | [2 3 4 5] [3 1 5] | [2 1 2 1 2 1 2 1] [1 2 1 2 1 2 1 2] |"

@@ -105,7 +105,7 @@ Rows<T> rowwise_rows() {
           [](auto& x) { return tc::rotary_encode(x, {.theta = 100, .from = 1000, .heads = 2}); }, rotated(100, 1000, 2)),
 
       // ------------------------------------------------ dropout
-      row("dropout", any, numbers,
+      row("dropout", any_shape, numbers,
           [](auto& x) {
             tc::seed(5);
             return tc::dropout(x, 0.3f);
