@@ -17,6 +17,13 @@ struct Fibre {
   ctx::fiber rest;                                       // what it will do when it goes on
 };
 
+/// A copy that a thread has begun and not yet waited for.
+struct Copy {
+  void* to;
+  const void* from;                                      // null: 0 comes
+  int bytes, group;
+};
+
 struct Thread {
   uint3 id{};
   unsigned number = 0;
@@ -26,6 +33,8 @@ struct Thread {
   Together together = nullptr;
   unsigned mask = 0;
   void* data = nullptr;
+  std::vector<Copy> copies;
+  int groups = 0;                                        // of copies, that are complete
 };
 
 struct Warp {

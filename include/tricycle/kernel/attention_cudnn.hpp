@@ -245,12 +245,12 @@ struct HeadsFirst {
 };
 /// What flash_back() wants of each query, from what cuDNN keeps of it; and that again.
 struct TotalsOfLogs {
-  HeadsFirst at; float scale; const float* logs; RowTotal* totals;
-  TRICYCLE_HD void operator()(Index i) const { totals[i] = {logs[at(i)] / scale, 1}; }
+  HeadsFirst at; const float* logs; RowTotal* totals;
+  TRICYCLE_HD void operator()(Index i) const { totals[i] = {logs[at(i)] * 1.44269504f, 1}; }         // log2 e
 };
 struct LogsOfTotals {
-  HeadsFirst at; float scale; const RowTotal* totals; float* logs;
-  TRICYCLE_HD void operator()(Index i) const { logs[at(i)] = totals[i].top * scale - math::log(totals[i].share); }
+  HeadsFirst at; const RowTotal* totals; float* logs;
+  TRICYCLE_HD void operator()(Index i) const { logs[at(i)] = totals[i].top * 0.693147181f - math::log(totals[i].share); }       // ln 2
 };
 
 /// Is this for cuDNN to judge? It has no float; its dropout is not ours; its mask begins at the first query, as ours does of as
@@ -280,7 +280,7 @@ bool flash_by_cudnn(Device device, const Attention& a, float scale, Heads<const 
   gpu::Scratch<float> logs(a.batch * a.heads * a.queries, device);
   const gpu::detail::Bound operands[] = {{Operand::q, q.at}, {Operand::k, k.at}, {Operand::v, v.at}, {Operand::y, out.at}, {Operand::logs, logs.data()}, {Operand::scale, &scale}};
   plan.run(device, dnn.handle, operands);
-  each(device, a.batch * a.heads * a.queries, detail::TotalsOfLogs{{a.heads, a.queries}, scale, logs.data(), totals});
+  each(device, a.batch * a.heads * a.queries, detail::TotalsOfLogs{{a.heads, a.queries}, logs.data(), totals});
   return true;
 }
 
@@ -295,7 +295,7 @@ bool flash_back_by_cudnn(Device device, const Attention& a, float scale, Heads<c
   const auto& plan = dnn.plan(detail::attention_kind(a, q, k, v, true));
   if (!plan) return false;
   gpu::Scratch<float> logs(a.batch * a.heads * a.queries, device);
-  each(device, a.batch * a.heads * a.queries, detail::LogsOfTotals{{a.heads, a.queries}, scale, totals, logs.data()});
+  each(device, a.batch * a.heads * a.queries, detail::LogsOfTotals{{a.heads, a.queries}, totals, logs.data()});
   const gpu::detail::Bound operands[] = {{Operand::q, q.at}, {Operand::k, k.at}, {Operand::v, v.at}, {Operand::y, out.at}, {Operand::dy, grad.at}, {Operand::logs, logs.data()},
                                          {Operand::scale, &scale}, {Operand::dq, dq.at}, {Operand::dk, dk.at}, {Operand::dv, dv.at}};
   plan.run(device, dnn.handle, operands);

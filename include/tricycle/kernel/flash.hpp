@@ -28,7 +28,14 @@ struct Heads {
   TRICYCLE_HD T* of(Index b, Index h, Index t) const { return at + b * batch + h * head + t * token; }
 };
 
-/// What of attention's softmax is kept of each query: its highest score, and 1 / the sum of all weights relative to that.
+/// Where results of this kind are gathered; nowhere if `at` is null.
+template <class T>
+struct GatherHeads : Heads<T> {
+  bool add;
+};
+
+/// What of attention's softmax is kept of each query: its highest score, as the power of 2 that it weighs, and 1 / the sum of all
+/// weights relative to that.
 struct RowTotal { float top, share; };
 
 /// What all kernels of attention agree on: who sees whom, what a score weighs, and what is dropped.
@@ -42,12 +49,14 @@ struct Attention {
   Fed<std::uint64_t> key;                                // of dropout
 
   TRICYCLE_HD bool sees(int query, int at) const { return at < keys && (!causal || at - query <= keys - queries); }
+  /// Do these and all later queries see these and all earlier keys, and is none dropped? Most are asked for such, which need no care.
+  TRICYCLE_HD bool is_plain(int first_query, int last_key) const { return dropout == 0 && sees(first_query, last_key); }
   /// How many keys a query sees; and which query is the first to see a key.
   TRICYCLE_HD int seen(int query) const { return !causal || query >= queries ? keys : query + 1 + keys - queries; }
   TRICYCLE_HD int first_to_see(int at) const { return causal && at > keys - queries ? at - (keys - queries) : 0; }
 
-  /// The weight of a score relative to that of a score `top`.
-  TRICYCLE_HD float weight(float score, float top) const { return gpu::power_of_2((score - top) * log2_scale); }
+  /// The weight of a score relative to 2^top. (What top was rounded by, all weights of a row and their sum have in common.)
+  TRICYCLE_HD float weight(float score, float top) const { return gpu::power_of_2(gpu::fused(score, log2_scale, -top)); }
 
   /// Where the one number stands that there is of each query of each head.
   TRICYCLE_HD Index row(Index b, Index h, int query) const { return (b * queries + query) * heads + h; }
@@ -74,19 +83,20 @@ struct Attention {
 namespace detail {
 
 struct Greater {
-  TRICYCLE_HD float operator()(float a, float b) const { return a > b ? a : b; }
+  TRICYCLE_HD float operator()(float a, float b) const { return gpu::larger(a, b); }
 };
 
 /// Softmax of a row whose scores come some at a time: what was added up relative to a highest score shrinks when a higher
 /// one comes. (Milakov and Gimelshein, arXiv:1805.02867)
 struct RunningTotal {
-  float top = -__builtin_huge_valf(), sum = 0;           // sum: this lane's part
+  static constexpr float lowest = -__builtin_huge_valf();
+  float top = lowest, sum = 0;                           // top: see RowTotal; sum: this lane's part
 
   /// Scores up to `highest` come: the factor by which all before them shrinks.
   TRICYCLE_HD float raise(const Attention& a, float highest) {
-    float before = top;
-    top = Greater{}(top, highest);
-    float factor = before == -__builtin_huge_valf() ? 0.f : a.weight(before, top);        // which no scale of 0 makes NaN
+    const float before = top;
+    top = Greater{}(top, highest == lowest ? lowest : highest * a.log2_scale);            // which no scale of 0 makes NaN
+    const float factor = before == lowest ? 0.f : gpu::power_of_2(before - top);
     sum *= factor;
     return factor;
   }
@@ -99,10 +109,11 @@ struct RunningTotal {
 
 /// Which of a warp's weights dropout keeps: a bit for each that a lane has. They are found by a loop, since what it does
 /// would be too much to be written out for all of them.
-template <int columns>
+template <class Sums>
 struct Kept {
-  static_assert(columns <= 64);
-  std::uint32_t bits = ~std::uint32_t{0};
+  static_assert(Sums::each_lane <= 64);
+  using Bits = std::conditional_t<(Sums::each_lane > 32), std::uint64_t, std::uint32_t>;
+  Bits bits = ~Bits{0};
   float stretch = 1;
 
   /// query(place) and key(place) say where a weight stands.
@@ -111,71 +122,113 @@ struct Kept {
     if (a.dropout == 0) return;
     const auto drop = a.drop(part);
     bits = 0, stretch = 1 / (1 - drop.probability);
-    for (int n = 0; n < Sums<columns>::each_lane; ++n) {
-      Place p = Sums<columns>::place(n);
-      bits |= static_cast<std::uint32_t>(drop.keeps(query(p), key(p))) << n;
+    for (int n = 0; n < Sums::each_lane; ++n) {
+      Place p = Sums::place(n);
+      bits |= Bits{drop.keeps(query(p), key(p))} << n;
     }
   }
   /// What to multiply the weight there with.
   TRICYCLE_HD float operator[](Place p) const { return bits >> p.number & 1 ? stretch : 0; }
 };
 
-/// How the blocks of these kernels are laid out: each warp has 16 rows, and all walk over `step` tokens at a time.
+/// How the blocks of these kernels are laid out: each warp has some rows, and all walk over `step` tokens at a time, of which the
+/// next come while they are at some. With 32 rows a warp reads half as much of shared memory as with 16, where registers suffice.
+template <class T, int size>
 struct Warps {
-  static constexpr int threads = 128, rows = threads / gpu::warp * 16;
-  TRICYCLE_HD static int first_row() { return gpu::thread() / gpu::warp * 16; }
+  static constexpr int threads = 128, of_warp = sizeof(T) == 2 && size <= 64 ? 32 : 16, rows = threads / gpu::warp * of_warp, stages = sizeof(T) == 2 ? 2 : 1;
+  TRICYCLE_HD static int first_row() { return gpu::thread() / gpu::warp * of_warp; }
+  static constexpr std::size_t panel_bytes(int tokens) { return static_cast<std::size_t>(tokens * Panel<T, size>::stride) * sizeof(T); }
 
-  /// panel = `count` tokens of the part's head from number `first` on; what lies behind the last of all `tokens` is 0.
-  template <int count, class T, int size>
+  /// panel = `count` tokens of the part's head from number `first` on, as soon as copies are waited for; what lies behind the last
+  /// of all `tokens` is 0.
+  template <int count>
   TRICYCLE_HD static void read(Panel<T, size> panel, const Attention& a, Attention::Part part, Heads<const T> x, int first, int tokens) {
     fill<threads, count>(panel, x.of(part.batch, part.head, first), x.token, tokens - first, a.size, a.wide);
+  }
+
+  /// use(from, stage) for every `step` tokens in turn, after begin(from, stage) has begun to read them into one of the stages.
+  template <int step, class Begin, class Use>
+  TRICYCLE_HD static void walk(int first, int end, Begin begin, Use use) {
+    if (stages > 1 && first < end) begin(first, 0);
+    gpu::end_of_copies();
+    int stage = 0;
+    for (int from = first; from < end; from += step) {
+      if (stages == 1) begin(from, 0);
+      else if (from + step < end) begin(from + step, 1 - stage);
+      gpu::end_of_copies();
+      gpu::wait_for_copies<stages - 1>();
+      gpu::barrier();                                    // these tokens are there for all
+      use(from, stage);
+      gpu::barrier();                                    // nobody is at them any more
+      if (stages > 1) stage = 1 - stage;
+    }
+    gpu::wait_for_copies<0>();                           // of which there are some where no token is
+    gpu::barrier();
+  }
+
+  /// Write a warp's sums, where no warp reads shared memory any more.
+  TRICYCLE_HD static void write_out(const Sums<of_warp, size>& sums, Attention::Part part, GatherHeads<T> to, int tokens, int n) {
+    const int first = part.first + first_row();
+    auto* mine = gpu::shared<float>() + gpu::thread() / gpu::warp * 16 * Panel<float, size>::stride;
+    write(sums, mine, Gather<T>{to.of(part.batch, part.head, first), to.add}, to.token, tokens - first, n);
   }
 };
 
 /// out = softmax(scale q kᵀ) v. A block has some queries, and walks over the keys that they see.
 template <class T, int size>
-struct FlashForward : Warps {
-  static constexpr int step = sizeof(T) == 2 ? 64 : 32, together = size <= 64 ? 3 : 2;
-  static constexpr std::size_t shared_bytes = (rows + 2 * step) * Panel<T, size>::stride * sizeof(T);
-  Attention a; Heads<const T> q, k, v; Heads<T> out; RowTotal* totals;
+struct FlashForward : Warps<T, size> {
+  using Of = Warps<T, size>;
+  static constexpr int step = sizeof(T) == 2 ? 64 : 32, together = 2;
+  static constexpr std::size_t shared_bytes = Of::panel_bytes(Of::rows + 2 * Of::stages * step);
+  Attention a; Heads<const T> q, k, v; GatherHeads<T> out; RowTotal* totals;
 
   TRICYCLE_HD void operator()() const {
-    const auto part = a.part(a.queries, rows, a.causal);
-    Panel<T, size> queries{gpu::shared<T>()}, keys = queries.from(rows), values = keys.from(step);
-    read<rows>(queries, a, part, q, part.first, a.queries);
-    const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
-    Sums<size> sum;
-    const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
-    RunningTotal total[2];
-    for (int from = 0; from < end; from += step) {
-      gpu::barrier();                                    // nobody is at the last keys any more
-      read<step>(keys, a, part, k, from, a.keys);
-      read<step>(values, a, part, v, from, a.keys);
-      gpu::barrier();
-      if (from >= my_end) continue;
-      Sums<step> weights;
-      rows_dot(weights, queries.from(first_row()), keys);
-      const auto key = [=](Place p) { return from + p.column; };
-      float highest[] = {total[0].top, total[1].top}, factor[2];
-      weights.each([&](float x, Place p) {
-        if (a.sees(query(p), key(p))) highest[p.which] = Greater{}(highest[p.which], x);
-      });
-      for (int i = 0; i < 2; ++i) factor[i] = total[i].raise(a, among_row(highest[i], Greater{}));
-      const Kept<step> kept(a, part, query, key);
-      weights.each([&](float& x, Place p) {
-        x = a.sees(query(p), key(p)) ? a.weight(x, total[p.which].top) : 0.f;
-        total[p.which].sum += x;
-        x *= kept[p];
-      });
-      sum.each([&](float& x, Place p) { x *= factor[p.which]; });
-      mix(sum, weights, values);
-    }
-    const RowTotal all[] = {total[0].close(), total[1].close()};
+    using Weights = Sums<Of::of_warp, step>;
+    constexpr int my_rows = Weights::rows_of_lane;
+    const auto part = a.part(a.queries, Of::rows, a.causal);
+    Panel<T, size> queries{gpu::shared<T>()}, keys = queries.from(Of::rows), values = keys.from(Of::stages * step);
+    Of::template read<Of::rows>(queries, a, part, q, part.first, a.queries);
+    const int first = part.first + Of::first_row(), end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + Of::of_warp - 1);
+    Sums<Of::of_warp, size> sum;
+    RunningTotal total[my_rows];
+    auto begin = [&](int from, int stage) {
+      Of::template read<step>(keys.from(stage * step), a, part, k, from, a.keys);
+      Of::template read<step>(values.from(stage * step), a, part, v, from, a.keys);
+    };
+    Of::template walk<step>(0, end, begin, [&](int from, int stage) {
+      if (from >= my_end) return;
+      Weights weights;
+      rows_dot(weights, queries.from(Of::first_row()), keys.from(stage * step));
+      // `sees` and `kept` say, of a place, whether the query sees the key, and by how much its weight is multiplied.
+      auto soften = [&](auto sees, auto kept) {
+        float highest[my_rows], factor[my_rows];
+        for (int i = 0; i < my_rows; ++i) highest[i] = RunningTotal::lowest;
+        weights.each([&](float x, Place p) {
+          if (sees(p)) highest[p.which] = Greater{}(highest[p.which], x);
+        });
+        for (int i = 0; i < my_rows; ++i) factor[i] = total[i].raise(a, among_row(highest[i], Greater{}));
+        weights.each([&](float& x, Place p) {
+          x = sees(p) ? a.weight(x, total[p.which].top) : 0.f;
+          total[p.which].sum += x;
+          x *= kept(p);
+        });
+        sum.each([&](float& x, Place p) { x *= factor[p.which]; });
+      };
+      if (a.is_plain(first, from + step - 1)) soften([](Place) { return true; }, [](Place) { return 1.f; });
+      else {
+        const auto query = [=](Place p) { return first + Weights::row(p.which); };
+        const auto key = [=](Place p) { return from + p.column; };
+        const Kept<Weights> kept(a, part, query, key);
+        soften([&](Place p) { return a.sees(query(p), key(p)); }, [&](Place p) { return kept[p]; });
+      }
+      mix(sum, weights, values.from(stage * step));
+    });
+    RowTotal all[my_rows];
+    for (int i = 0; i < my_rows; ++i) all[i] = total[i].close();
     sum.each([&](float& x, Place p) { x *= all[p.which].share; });
-    for (int i = 0; i < 2; ++i)
+    for (int i = 0; i < my_rows; ++i)
       if (int row = first + sum.row(i); sum.lane() % 4 == 0 && row < a.queries) totals[a.row(part.batch, part.head, row)] = all[i];
-    gpu::barrier();                                      // what was read is over, and its memory free
-    write(sum, gpu::shared<float>() + first_row() * Panel<float, size>::stride, Gather<T>{out.of(part.batch, part.head, first), false}, out.token, a.queries - first, a.size);
+    Of::write_out(sum, part, out, a.queries, a.size);
   }
 };
 
@@ -205,7 +258,7 @@ bool wide_access(int size, const Heads<T>& x) {
 template <class T>
 void flash(Device device, Attention a, Heads<const T> q, Heads<const T> k, Heads<const T> v, Heads<T> out, RowTotal* totals) {
   a.wide = detail::wide_access(a.size, q) && detail::wide_access(a.size, k) && detail::wide_access(a.size, v);
-  detail::with_size(a.size, [&]<int size>() { detail::launch_flash<detail::FlashForward<T, size>>(device, a, a.queries, q, k, v, out, totals); });
+  detail::with_size(a.size, [&]<int size>() { detail::launch_flash<detail::FlashForward<T, size>>(device, a, a.queries, q, k, v, GatherHeads<T>{out, false}, totals); });
 }
 
 }  // namespace kernel

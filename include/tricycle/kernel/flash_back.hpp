@@ -8,18 +8,13 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace kernel {
 
-/// Where the gradient of queries, keys or values is gathered; nowhere if `at` is null.
-template <class T>
-struct GatherHeads : Heads<T> {
-  bool add;
-};
-
 namespace detail {
 
 /// inner = the sum of grad out over each head of each token: what softmax's derivative takes off.
 template <class T>
 struct FlashInner {
   static constexpr bool wide = true;
+  static constexpr int team = 8;
   const T *grad, *out; float* inner;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Row<const T> g{grad + row.index * row.n}, y{out + row.index * row.n};
@@ -28,103 +23,108 @@ struct FlashInner {
   }
 };
 
-/// What is known of a query on the way back.
-struct QueryBack {
-  RowTotal total;
-  float inner;
-  TRICYCLE_HD QueryBack(const Attention& a, const RowTotal* totals, const float* inners, Attention::Part part, int query) : total{0, 0}, inner(0) {
-    if (query >= a.queries) return;                      // its weights shall be 0
-    Index row = a.row(part.batch, part.head, query);
-    total = totals[row], inner = inners[row];
+/// What is known of a query on the way back: nothing weighs anything for one that is not there.
+struct alignas(16) QueryBack {
+  RowTotal total{0, 0};
+  float inner = 0;
+  /// Begin to read it into shared memory.
+  TRICYCLE_HD static void begin(QueryBack* to, const Attention& a, const RowTotal* totals, const float* inners, Attention::Part part, int query) {
+    const bool is_there = query < a.queries;
+    const Index row = is_there ? a.row(part.batch, part.head, query) : 0;
+    gpu::begin_copy<8>(&to->total, totals + row, is_there);
+    gpu::begin_copy<4>(&to->inner, inners + row, is_there);
   }
 };
 
-/// What a score weighs after dropout, and the gradient of scale score, from that of the weight. kept: dropout's factor.
-struct WeightBack {
-  float weight, grad;
-  TRICYCLE_HD WeightBack(const Attention& a, const QueryBack& known, float score, float grad_weight, float kept, int query, int key) {
-    float p = a.sees(query, key) ? a.weight(score, known.total.top) * known.total.share : 0.f;
-    weight = p * kept;
-    grad = p * (grad_weight * kept - known.inner);
-  }
-};
+/// A score and the gradient of its weight become its weight after dropout and the gradient of scale score. seen: does the query
+/// see the key? kept: dropout's factor.
+TRICYCLE_HD inline void weigh_back(const Attention& a, const QueryBack& query, float& score, float& grad, bool seen, float kept) {
+  const float p = seen ? a.weight(score, query.total.top) * query.total.share : 0.f;
+  score = p * kept;
+  grad = p * (grad * kept - query.inner);
+}
+
+/// weigh_back of all that a warp has; query(p) and key(p) are where they stand, known(p) what is known of the query.
+template <class Sums, class Query, class Key, class Known>
+TRICYCLE_HD void weigh_all_back(const Attention& a, Attention::Part part, Sums& scores, Sums& grads, bool is_plain, Query query, Key key, Known known) {
+  if (is_plain) return grads.each([&](float& x, Place p, float& score) { weigh_back(a, known(p), score, x, true, 1.f); }, scores);
+  const Kept<Sums> kept(a, part, query, key);
+  grads.each([&](float& x, Place p, float& score) { weigh_back(a, known(p), score, x, a.sees(query(p), key(p)), kept[p]); }, scores);
+}
 
 /// dq = scale ds k. A block has some queries, and walks over the keys that they see.
 template <class T, int size>
-struct FlashBackQueries : Warps {
-  static constexpr int step = 32, together = size <= 64 ? 3 : 2;
-  static constexpr std::size_t shared_bytes = 2 * (rows + step) * Panel<T, size>::stride * sizeof(T);
+struct FlashBackQueries : Warps<T, size> {
+  using Of = Warps<T, size>;
+  static constexpr int step = 32, together = 2;
+  static constexpr std::size_t panels = Of::panel_bytes(2 * Of::rows + 2 * Of::stages * step), shared_bytes = panels + Of::rows * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dq;
 
   TRICYCLE_HD void operator()() const {
-    const auto part = a.part(a.queries, rows, a.causal);
-    Panel<T, size> queries{gpu::shared<T>()}, grads = queries.from(rows), keys = grads.from(rows), values = keys.from(step);
-    read<rows>(queries, a, part, q, part.first, a.queries);
-    read<rows>(grads, a, part, grad, part.first, a.queries);
-    const int first = part.first + first_row(), end = a.seen(part.first + rows - 1), my_end = a.seen(first + 15);
-    Sums<size> sum;
-    const auto query = [=](Place p) { return first + Sums<size>::row(p.which); };
-    const QueryBack known[] = {{a, totals, inner, part, first + sum.row(0)}, {a, totals, inner, part, first + sum.row(1)}};
-    for (int from = 0; from < end; from += step) {
-      gpu::barrier();                                    // nobody is at the last keys any more
-      read<step>(keys, a, part, k, from, a.keys);
-      read<step>(values, a, part, v, from, a.keys);
-      gpu::barrier();
-      if (from >= my_end) continue;
-      const auto key = [=](Place p) { return from + p.column; };
-      const Kept<step> kept(a, part, query, key);
-      Sums<step> scores, ds;
-      rows_dot(scores, queries.from(first_row()), keys);
-      rows_dot(ds, grads.from(first_row()), values);
-      ds.each([&](float& x, Place p, float score) { x = WeightBack(a, known[p.which], score, x, kept[p], query(p), key(p)).grad; }, scores);
-      mix(sum, ds, keys);
-    }
+    using Weights = Sums<Of::of_warp, step>;
+    const auto part = a.part(a.queries, Of::rows, a.causal);
+    Panel<T, size> queries{gpu::shared<T>()}, grads = queries.from(Of::rows), keys = grads.from(Of::rows), values = keys.from(Of::stages * step);
+    auto* of_queries = gpu::shared<QueryBack>(panels);
+    Of::template read<Of::rows>(queries, a, part, q, part.first, a.queries);
+    Of::template read<Of::rows>(grads, a, part, grad, part.first, a.queries);
+    if (gpu::thread() < Of::rows) QueryBack::begin(of_queries + gpu::thread(), a, totals, inner, part, part.first + gpu::thread());
+    const int mine = Of::first_row(), first = part.first + mine, end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + Of::of_warp - 1);
+    Sums<Of::of_warp, size> sum;
+    auto begin = [&](int from, int stage) {
+      Of::template read<step>(keys.from(stage * step), a, part, k, from, a.keys);
+      Of::template read<step>(values.from(stage * step), a, part, v, from, a.keys);
+    };
+    Of::template walk<step>(0, end, begin, [&](int from, int stage) {
+      if (from >= my_end) return;
+      Weights scores, ds;
+      rows_dot(scores, queries.from(mine), keys.from(stage * step));
+      rows_dot(ds, grads.from(mine), values.from(stage * step));
+      weigh_all_back(a, part, scores, ds, a.is_plain(first, from + step - 1), [=](Place p) { return first + Weights::row(p.which); }, [=](Place p) { return from + p.column; },
+                     [=](Place p) { return of_queries[mine + Weights::row(p.which)]; });
+      mix(sum, ds, keys.from(stage * step));
+    });
     sum.each([&](float& x, Place) { x *= scale; });
-    gpu::barrier();                                      // what was read is over, and its memory free
-    write(sum, gpu::shared<float>() + first_row() * Panel<float, size>::stride, Gather<T>{dq.of(part.batch, part.head, first), dq.add}, dq.token, a.queries - first, a.size);
+    Of::write_out(sum, part, dq, a.queries, a.size);
   }
 };
 
 /// dv = wᵀ grad, dk = scale dsᵀ q. A block has some keys, and walks over the queries that see them.
 template <class T, int size>
-struct FlashBackKeys : Warps {
-  static constexpr int step = size > 64 ? 16 : 32, together = 2;
-  static constexpr std::size_t panels = 2 * (rows + step) * Panel<T, size>::stride * sizeof(T), shared_bytes = panels + step * sizeof(QueryBack);
+struct FlashBackKeys : Warps<T, size> {
+  using Of = Warps<T, size>;
+  static constexpr int step = size > 64 ? 16 : 32, at_once = 16, together = 2;
+  static constexpr std::size_t panels = Of::panel_bytes(2 * Of::rows + 2 * Of::stages * step), shared_bytes = panels + Of::stages * step * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dk, dv;
 
   TRICYCLE_HD void operator()() const {
-    const auto part = a.part(a.keys, rows, false);
-    Panel<T, size> keys{gpu::shared<T>()}, values = keys.from(rows), queries = values.from(rows), grads = queries.from(step);
-    auto* known = gpu::shared<QueryBack>(panels);
-    read<rows>(keys, a, part, k, part.first, a.keys);
-    read<rows>(values, a, part, v, part.first, a.keys);
-    const int first = part.first + first_row(), my_begin = a.first_to_see(first);
-    Sums<size> for_keys, for_values;
-    const auto key = [=](Place p) { return first + Sums<size>::row(p.which); };
-    for (int from = a.first_to_see(part.first); from < a.queries; from += step) {
-      gpu::barrier();                                    // nobody is at the last queries any more
-      read<step>(queries, a, part, q, from, a.queries);
-      read<step>(grads, a, part, grad, from, a.queries);
-      if (gpu::thread() < step) known[gpu::thread()] = QueryBack(a, totals, inner, part, from + gpu::thread());
-      gpu::barrier();
-      if (from + step <= my_begin) continue;
-      const auto query = [=](Place p) { return from + p.column; };
-      const Kept<step> kept(a, part, query, key);
-      Sums<step> weights, ds;
-      rows_dot(weights, keys.from(first_row()), queries);
-      rows_dot(ds, values.from(first_row()), grads);
-      ds.each([&](float& x, Place p, float& score) {
-        WeightBack back(a, known[p.column], score, x, kept[p], query(p), key(p));
-        score = back.weight, x = back.grad;
-      }, weights);
-      mix(for_values, weights, grads);
-      mix(for_keys, ds, queries);
-    }
+    using Weights = Sums<Of::of_warp, at_once>;
+    const auto part = a.part(a.keys, Of::rows, false);
+    Panel<T, size> keys{gpu::shared<T>()}, values = keys.from(Of::rows), queries = values.from(Of::rows), grads = queries.from(Of::stages * step);
+    auto* of_queries = gpu::shared<QueryBack>(panels);
+    Of::template read<Of::rows>(keys, a, part, k, part.first, a.keys);
+    Of::template read<Of::rows>(values, a, part, v, part.first, a.keys);
+    const int mine = Of::first_row(), first = part.first + mine, my_begin = a.first_to_see(first);
+    Sums<Of::of_warp, size> for_keys, for_values;
+    auto begin = [&](int from, int stage) {
+      Of::template read<step>(queries.from(stage * step), a, part, q, from, a.queries);
+      Of::template read<step>(grads.from(stage * step), a, part, grad, from, a.queries);
+      if (gpu::thread() < step) QueryBack::begin(of_queries + stage * step + gpu::thread(), a, totals, inner, part, from + gpu::thread());
+    };
+    Of::template walk<step>(a.first_to_see(part.first), a.queries, begin, [&](int from, int stage) {
+      for (int i = stage * step; i < (stage + 1) * step; i += at_once, from += at_once) {        // more at once would take too many registers
+        if (from + at_once <= my_begin) continue;
+        Weights weights, ds;
+        rows_dot(weights, keys.from(mine), queries.from(i));
+        rows_dot(ds, values.from(mine), grads.from(i));
+        weigh_all_back(a, part, weights, ds, a.is_plain(from, first + Of::of_warp - 1), [=](Place p) { return from + p.column; }, [=](Place p) { return first + Weights::row(p.which); },
+                       [=](Place p) { return of_queries[i + p.column]; });
+        mix(for_values, weights, grads.from(i));
+        mix(for_keys, ds, queries.from(i));
+      }
+    });
     for_keys.each([&](float& x, Place) { x *= scale; });
-    gpu::barrier();                                      // what was read is over, and its memory free
-    auto* mine = gpu::shared<float>() + first_row() * Panel<float, size>::stride;
-    if (dk.at) write(for_keys, mine, Gather<T>{dk.of(part.batch, part.head, first), dk.add}, dk.token, a.keys - first, a.size);
-    if (dv.at) write(for_values, mine, Gather<T>{dv.of(part.batch, part.head, first), dv.add}, dv.token, a.keys - first, a.size);
+    if (dk.at) Of::write_out(for_keys, part, dk, a.keys, a.size);
+    if (dv.at) Of::write_out(for_values, part, dv, a.keys, a.size);
   }
 };
 

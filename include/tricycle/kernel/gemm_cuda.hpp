@@ -106,7 +106,10 @@ bool gemm_with_epilogue([[maybe_unused]] Device device, [[maybe_unused]] const G
                         [[maybe_unused]] const Epilogue& epilogue) {
 #ifdef TRICYCLE_CUDA
   if (device.is_cpu() || g.m == 0 || g.n == 0 || g.k == 0) return false;
-  if ((epilogue.before || epilogue.gelu_back) && g.c.row % 8 != 0) return false;      // cuBLASLt's demand of what goes into GELU
+  if (epilogue.gelu || epilogue.gelu_back) {
+    if (sizeof(T) > 2) return false;                     // cuBLASLt's GELU has half of a double's digits, and not all of a float's
+    if (g.c.row % 8 != 0) return false;                  // its demand of what goes into GELU
+  }
   detail::GpuOperand<T> x(device, 1, 1, g.m, g.k, g.a, a), y(device, 1, 1, g.k, g.n, g.b, b);
   return gpu::multiply(device, x.matrix(), x.at(0), y.matrix(), y.at(0), gpu::Matrix{g.m, g.n, g.c.row, false, 0}, c, 1, g.accumulate, epilogue);
 #else

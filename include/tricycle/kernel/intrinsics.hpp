@@ -22,8 +22,8 @@ TRICYCLE_HD inline int block_y() { return static_cast<int>(blockIdx.y); }
 TRICYCLE_HD inline void barrier() { __syncthreads(); }
 TRICYCLE_HD inline void warp_barrier() { __syncwarp(); }
 
-/// What another thread of the warp gives as x.
-template <class N> TRICYCLE_HD N from_lane_across(N x, int hop) { return __shfl_xor_sync(0xffffffffu, x, hop); }
+/// What another thread of the warp gives as x. These `lanes` of it, a bit each, must call it together.
+template <class N> TRICYCLE_HD N from_lane_across(N x, int hop, unsigned lanes = ~0u) { return __shfl_xor_sync(lanes, x, hop); }
 template <class N> TRICYCLE_HD N from_lane(N x, int lane) { return __shfl_sync(0xffffffffu, x, lane); }
 
 /// Add to a number that other threads add to as well; returns what it was. For integers alone: their sum has no order.
@@ -36,7 +36,7 @@ TRICYCLE_HD inline Index block() { return 0; }
 TRICYCLE_HD inline int block_y() { return 0; }
 TRICYCLE_HD inline void barrier() {}
 TRICYCLE_HD inline void warp_barrier() {}
-template <class N> TRICYCLE_HD N from_lane_across(N x, int) { return x; }
+template <class N> TRICYCLE_HD N from_lane_across(N x, int, unsigned = ~0u) { return x; }
 template <class N> TRICYCLE_HD N from_lane(N x, int) { return x; }
 TRICYCLE_HD inline int add_among_threads(int* to, int) { return *to; }
 TRICYCLE_HD inline bool claim(int*, int) { return false; }
@@ -67,6 +67,10 @@ TRICYCLE_HD inline float power_of_2(float x) {
 #endif
 }
 
+/// a b + c, rounded once; and the larger of two, of which NaN is neither.
+TRICYCLE_HD inline float fused(float a, float b, float c) { return std::fma(a, b, c); }
+TRICYCLE_HD inline float larger(float a, float b) { return std::fmax(a, b); }
+
 /// Two 16-bit numbers, rounded from floats, in one register: the first in its low half.
 template <class T>
 TRICYCLE_HD std::uint32_t pair(float low, float high) {
@@ -92,6 +96,39 @@ TRICYCLE_HD void load_matrices(std::uint32_t (&r)[4], const void* row) {
   emulator::ldmatrix(r, row, 4, transposed);
 #else
   (void)r, (void)row;
+#endif
+}
+
+/// `bytes` (4, 8 or 16, and both addresses multiples of it) from global to shared memory, or 0 if there is nothing to read. They
+/// come while the thread goes on: copies begun since the last end_of_copies() are a group, and are there once wait_for_copies()
+/// has left only so many later groups open; for other threads, after a barrier too.
+template <int bytes>
+TRICYCLE_HD void begin_copy(void* to, const void* from, bool there) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  auto at = static_cast<std::uint32_t>(__cvta_generic_to_shared(to));
+  if constexpr (bytes == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(at), "l"(from), "r"(there ? 16 : 0) : "memory");
+  else asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" : : "r"(at), "l"(from), "n"(bytes), "r"(there ? bytes : 0) : "memory");
+#elif defined(TRICYCLE_EMULATED)
+  emulator::cp_async(to, from, bytes, there);
+#elif defined(TRICYCLE_GPU_CODE)
+  for (int i = 0; i < bytes / 4; ++i) static_cast<std::uint32_t*>(to)[i] = there ? static_cast<const std::uint32_t*>(from)[i] : 0;
+#else
+  (void)to, (void)from, (void)there;
+#endif
+}
+TRICYCLE_HD inline void end_of_copies() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" : : : "memory");
+#elif defined(TRICYCLE_EMULATED)
+  emulator::cp_async_commit_group();
+#endif
+}
+template <int still_open>
+TRICYCLE_HD void wait_for_copies() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" : : "n"(still_open) : "memory");
+#elif defined(TRICYCLE_EMULATED)
+  emulator::cp_async_wait_group(still_open);
 #endif
 }
 

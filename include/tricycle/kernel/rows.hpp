@@ -9,10 +9,11 @@ namespace kernel {
 #ifdef TRICYCLE_CUDA
 namespace detail {
 
-/// On a GPU a block has one long row, or a short one for each of its warps.
+/// On a GPU a block has one long row, or a short one for each of its warps; or for each `F::team` threads, if F says that its rows
+/// are shorter still. A long row gets so many threads that few are under way: what is read of it again is in the cache.
 template <class F, int team>
 struct RowsOnGpu {
-  static constexpr int threads = 256, together = gpu::together<F>;
+  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 0 : gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
   F f;
@@ -28,8 +29,9 @@ void rows_on_gpu(Device device, Index count, Index n, const F& f) {
   gpu::launch(device, kernel::split(count, Kernel::threads / team), Kernel{count, n, f}, Kernel::shared_bytes);
 }
 
-/// Rows up to this long are a warp's.
-inline constexpr Index short_row = 2048;
+/// Rows up to this long are a warp's, longer ones that of so many threads.
+inline constexpr Index short_row = 4096;
+inline constexpr int long_team = 1024;
 
 }  // namespace detail
 #endif
@@ -38,7 +40,10 @@ inline constexpr Index short_row = 2048;
 template <class F>
 void rows(Device device, Index count, Index n, F f) {
 #ifdef TRICYCLE_CUDA
-  if (!device.is_cpu()) return n <= detail::short_row ? detail::rows_on_gpu<gpu::warp>(device, count, n, f) : detail::rows_on_gpu<256>(device, count, n, f);
+  if (!device.is_cpu()) {
+    if constexpr (requires { F::team; }) return detail::rows_on_gpu<F::team>(device, count, n, f);
+    else return n <= detail::short_row ? detail::rows_on_gpu<gpu::warp>(device, count, n, f) : detail::rows_on_gpu<detail::long_team>(device, count, n, f);
+  }
 #endif
   (void)device;
   auto some = [&](Index from, Index to) {

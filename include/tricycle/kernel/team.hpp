@@ -97,7 +97,7 @@ struct Team : detail::Reductions<Team<wide>, wide> {
 };
 
 #ifdef TRICYCLE_CUDA
-/// The same by `size` threads of a GPU, a warp or a whole block: each has every size-th pack, and what they have is joined
+/// The same by `size` threads of a GPU, a warp or less of one, or a whole block: each has every size-th pack, and what they have is joined
 /// in pairs. All of them must call what the formula calls.
 template <bool wide, int size>
 struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
@@ -137,7 +137,9 @@ struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
   /// x of all members joined, the same for each of them.
   template <class R, class Join>
   TRICYCLE_HD static R among_all(R x, Join join) {
-    for (int hop = gpu::warp / 2; hop > 0; hop /= 2) x = join(x, gpu::from_lane_across(x, hop));
+    constexpr int in_warp = size < gpu::warp ? size : gpu::warp;
+    const unsigned mine = (~0u >> (gpu::warp - in_warp)) << gpu::thread() % gpu::warp / in_warp * in_warp;
+    for (int hop = in_warp / 2; hop > 0; hop /= 2) x = join(x, gpu::from_lane_across(x, hop, mine));
     if constexpr (size > gpu::warp) {                    // then a number of each warp
       R* of_warp = gpu::shared<R>();
       gpu::barrier();                                    // the last use of this memory is over

@@ -49,9 +49,12 @@ Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, co
     const Id* labels = truth.data() + from;
     kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, stride, 1}},
                  some, weights.data(), logits.mutable_data());
-    kernel::rows(device, rows, classes, CrossEntropyForward<T, Id>{labels, logits.data(), stride, losses.mutable_data() + from});
-    if (!dx && !dw) continue;
-    kernel::rows(device, rows, classes, CrossEntropyBackward<T, Id>{labels, logits.data(), stride, one.data(), Shares<R>::template of<T>(count).early, {logits.mutable_data(), false}});
+    const CrossEntropyForward<T, Id> forward{labels, logits.data(), stride, losses.mutable_data() + from};
+    if (!dx && !dw) {
+      kernel::rows(device, rows, classes, forward);
+      continue;
+    }
+    kernel::rows(device, rows, classes, CrossEntropyInPlace<T, Id>{forward, {labels, logits.data(), stride, one.data(), Shares<R>::template of<T>(count).early, {logits.mutable_data(), false}}});
     if (dx)
       kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, stride, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
                    logits.data(), weights.data(), dx->mutable_data() + from * n);

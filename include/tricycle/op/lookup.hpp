@@ -75,9 +75,12 @@ struct CrossEntropyForward {
   const Id* truth; const T* x; Index stride; compute<T>* loss; Ignored ignored{};      // stride: from row to row
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     if (ignored(truth[row.index])) return row.once([&] { loss[row.index] = 0; });
-    Row<const T> logits{x + row.index * stride};
-    auto all = Softmax().total(row, logits);
-    row.once([&] { loss[row.index] = all.sum == 0 ? -math::log(all.sum) : math::log(all.sum) - (logits[row_of(truth[row.index], row.n)] - all.top); });
+    write(row, Softmax().total(row, logits(row)), of_truth(row));
+  }
+  TRICYCLE_HD Row<const T> logits(auto row) const { return {x + row.index * stride}; }
+  TRICYCLE_HD auto of_truth(auto row) const { return logits(row)[row_of(truth[row.index], row.n)]; }
+  TRICYCLE_HD void write(auto row, auto all, auto logit) const {
+    row.once([&] { loss[row.index] = all.sum == 0 ? -math::log(all.sum) : math::log(all.sum) - (logit - all.top); });
   }
 };
 /// `kept`: how many positions count, where that is not known to the host, whose share is `scale` then.
@@ -88,8 +91,24 @@ struct CrossEntropyBackward {
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Index at = row.index * stride;
     if (Gather<T> to{dx.at + at, dx.add}; ignored(truth[row.index])) return row.each([&](auto i) { to[i] = 0.f; });
+    write(row, Softmax().total(row, Row<const T>{x + at}));
+  }
+  TRICYCLE_HD void write(auto row, auto all) const {
+    Index at = row.index * stride;
     CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), kept ? *grad / *kept : *grad * scale};
-    Softmax().f(row, Row<const T>{x + at}, out);
+    Softmax().f(row, all, Row<const T>{x + at}, out);
+  }
+};
+/// Both at once, for whom the logits serve no more: they become their gradient in place.
+template <class T, class Id>
+struct CrossEntropyInPlace {
+  static constexpr bool wide = std::same_as<compute<T>, float>;
+  CrossEntropyForward<T, Id> forward; CrossEntropyBackward<T, Id> backward;
+  template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    const auto of_truth = forward.of_truth(row);         // before it is written over
+    const auto all = Softmax().total(row, forward.logits(row));
+    forward.write(row, all, of_truth);
+    backward.write(row, all);
   }
 };
 template <class R>

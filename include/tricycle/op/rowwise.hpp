@@ -75,8 +75,9 @@ struct Softmax : Rowwise<Softmax> {
     auto sum = row.sum([&](auto i) { return weight(x[i], top); });
     return Total<decltype(sum)>{top, sum};
   }
-  TRICYCLE_HD void f(auto row, auto x, auto y) const {
-    auto all = total(row, x);
+  TRICYCLE_HD void f(auto row, auto x, auto y) const { f(row, total(row, x), x, y); }
+  /// The same, when the total is known.
+  TRICYCLE_HD void f(auto row, auto all, auto x, auto y) const {
     auto share = all.sum == 0 ? all.sum : 1 / all.sum;
     row.each([&](auto i) { y[i] = weight(x[i], all.top) * share; });
   }

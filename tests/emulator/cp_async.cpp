@@ -1,0 +1,33 @@
+// cp.async: copies from global to shared memory that go on while their thread does other things.
+#include <cstring>
+#include "block.hpp"
+#include "watch.hpp"
+
+namespace emulator {
+
+void cp_async(void* to, const void* from, int bytes, bool there) {
+  const auto n = static_cast<std::size_t>(bytes);
+  if (bytes != 4 && bytes != 8 && bytes != 16) fail("cp.async of %d bytes: it copies 4, 8 or 16", bytes);
+  if (!here.shared.holds(reinterpret_cast<std::uintptr_t>(to))) fail("cp.async writes %s: it takes shared memory only", describe(reinterpret_cast<std::uintptr_t>(to)).c_str());
+  if (there) watch_aligned(from, n, n, Access::read);
+  watch_aligned(to, n, n, Access::write);
+  std::memset(to, 0xff, n);
+  auto& thread = *block().current;
+  thread.copies.push_back({to, there ? from : nullptr, bytes, thread.groups});
+}
+
+void cp_async_commit_group() { ++block().current->groups; }
+
+void cp_async_wait_group(int still_open) {
+  auto& thread = *block().current;
+  std::erase_if(thread.copies, [&](const Copy& c) {
+    if (c.group >= thread.groups - still_open) return false;
+    const auto n = static_cast<std::size_t>(c.bytes);
+    watch(c.to, n, Access::write);
+    if (c.from) std::memcpy(c.to, c.from, n);
+    else std::memset(c.to, 0, n);
+    return true;
+  });
+}
+
+}  // namespace emulator
