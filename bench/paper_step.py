@@ -64,7 +64,7 @@ class Step:
         self.launches.append(Launch(self.phase, self.part, name, bytes, flop))
 
     def rows_kernel(self, formula, n, bytes):
-        self.kernel(f"RowsOnGpu<{formula}, {32 if n <= 2048 else 256}>", bytes)
+        self.kernel(f"RowsOnGpu<{formula}, {32 if n <= 4096 else 1024}>", bytes)
 
     def product(self, m, k, n, epilogue="", out="bf16", adds=False):
         """(m, k), (k, n) -> (m, n)"""
@@ -148,13 +148,13 @@ class Step:
         self.part = "classify"
         self.check_ids(n)
         self.kernel("EachOnGpu<Fill<float>>", 4)
-        most = min(max(1, (1 << 27) // m.vocabulary), n)
+        most = max(1, (1 << 28) // m.vocabulary)
+        most = min(most // 128 * 128 if most > 128 else most, n)
         for begin in range(0, n, most):
             some = min(most, n - begin)
             logits = some * m.vocabulary
             self.product(some, c, m.vocabulary)
-            self.rows_kernel("CrossEntropyForward<bf16, int>", m.vocabulary, 2 * logits + 8 * some)
-            self.rows_kernel("CrossEntropyBackward<bf16, int>", m.vocabulary, 4 * logits + 4 * some)
+            self.rows_kernel("CrossEntropyInPlace<bf16, int>", m.vocabulary, 4 * logits + 8 * some)
             self.product(some, m.vocabulary, c)
             self.product(m.vocabulary, some, c, out="float", adds=begin > 0)
         self.sum_rows(n)
@@ -177,24 +177,28 @@ class Step:
         self.norm_back(others=False)
         for _ in range(m.layers):
             self.part = "mlp"
-            self.product(4 * c, n, c, "bgrad")
+            self.product(4 * c, n, c)
+            self.columns("ScaledRow<bf16>", n, c, 2)
             self.product(n, c, 4 * c, "dgelu")
-            self.product(c, n, 4 * c, "bgrad")
+            self.product(c, n, 4 * c)
+            self.columns("ScaledRow<bf16>", n, 4 * c, 2)
             self.product(n, 4 * c, c)
             self.cast_back(c, 4 * c * c, 4 * c, 4 * c * c)
             self.part = "norms"
             self.norm_back(others=True)
             self.part = "attention"
             self.product(n, c, c)
-            self.product(c, n, c, "bgrad")
+            self.product(c, n, c)
+            self.columns("ScaledRow<bf16>", n, c, 2)
             self.cast_back(c, c * c)
             self.part = "flash"
-            self.rows_kernel("FlashInner<bf16>", c // m.heads, 4 * n * c + 4 * n * m.heads)
+            self.kernel("RowsOnGpu<FlashInner<bf16>, 8>", 4 * n * c + 4 * n * m.heads)
             self.kernel(f"FlashBackQueries<bf16, {self.head_size()}>", 10 * n * c + 12 * n * m.heads, 3 * self.score_flop())
             self.kernel(f"FlashBackKeys<bf16, {self.head_size()}>", 12 * n * c + 12 * n * m.heads, 4 * self.score_flop())
             self.part = "attention"
             self.product(n, 3 * c, c)
-            self.product(c, n, 3 * c, "bgrad")
+            self.product(c, n, 3 * c)
+            self.columns("ScaledRow<bf16>", n, 3 * c, 2)
             self.cast_back(3 * c, 3 * c * c)
             self.part = "norms"
             self.norm_back(others=True)

@@ -88,7 +88,6 @@ inline cublasStatus_t product(cublasLtHandle_t handle, cublasLtMatmulDesc_t how,
       case CUBLASLT_EPILOGUE_GELU_AUX: return " gelu aux";
       case CUBLASLT_EPILOGUE_GELU_AUX_BIAS: return " gelu aux bias";
       case CUBLASLT_EPILOGUE_DGELU: return " dgelu";
-      case CUBLASLT_EPILOGUE_BGRADA: return " bgrad";
       default: return " another epilogue";
     }
   };

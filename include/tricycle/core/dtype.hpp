@@ -61,6 +61,23 @@ struct half {
 /// The floating types of 16 bits.
 template <class T> concept Short = std::same_as<T, bf16> || std::same_as<T, half>;
 
+namespace gpu {
+
+/// Two 16-bit numbers, rounded from floats, in one register: the first in its low half.
+template <Short T>
+TRICYCLE_HD std::uint32_t pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  std::uint32_t both;
+  if constexpr (std::same_as<T, bf16>) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return __builtin_bit_cast(std::uint16_t, T(low)) | static_cast<std::uint32_t>(__builtin_bit_cast(std::uint16_t, T(high))) << 16;
+#endif
+}
+
+}  // namespace gpu
+
 /// Sums and formulas on T are done in compute<T>: never in 16 bits.
 template <class T> struct ComputeOf { using type = T; };
 template <Short T> struct ComputeOf<T> { using type = float; };

@@ -281,7 +281,14 @@ TRICYCLE_HD Vector<Bits<T>> narrow(Pack x) {
 #ifndef __CUDA_ARCH__
   else return cast_lanes<Vector<std::uint16_t>>(T::template narrow<Vector<std::uint32_t>>(x.v));
 #else
-  else return Vector<std::uint16_t>::each([&](int i) { return __builtin_bit_cast(std::uint16_t, T(x[i])); });
+  else {
+    Vector<std::uint16_t> y;
+    for (int i = 0; i < lanes; i += 2) {
+      const std::uint32_t both = gpu::pair<T>(x[i], x[i + 1]);
+      y[i] = static_cast<std::uint16_t>(both), y[i + 1] = static_cast<std::uint16_t>(both >> 16);
+    }
+    return y;
+  }
 #endif
 }
 

@@ -31,6 +31,15 @@ TRICYCLE_HD void store(T* at, Index i, compute<T> x) { at[i] = static_cast<T>(x)
 template <class T>
 TRICYCLE_HD void store(T* at, Lanes i, Pack x) { store_pack(at + i.at, x); }
 template <class T>
+TRICYCLE_HD void store(T* at, Aligned i, Pack x) {
+#ifdef TRICYCLE_GPU_CODE
+  Vector<Bits<T>> v = narrow<T>(x);
+  store_wide<sizeof v>(at + i.at, &v);
+#else
+  store_pack(at + i.at, x);
+#endif
+}
+template <class T>
 TRICYCLE_HD void store(T* at, Tail i, Pack x) { store_bits(at + i.at, narrow<T>(x), i.count); }
 
 template <class T, class I> struct NumberOf { using type = Pack; };
@@ -57,6 +66,7 @@ struct Row {
   TRICYCLE_HD Cell<Index> operator[](Index i) const { return {at, i}; }
   TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {at, i}; }
   TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {at, i}; }
+  TRICYCLE_HD Cell<Aligned> operator[](Aligned i) const { return {at, i}; }
 };
 
 template <class T>
@@ -86,6 +96,7 @@ struct Gather {
   TRICYCLE_HD Cell<Index> operator[](Index i) const { return {*this, i}; }
   TRICYCLE_HD Cell<Lanes> operator[](Lanes i) const { return {*this, i}; }
   TRICYCLE_HD Cell<Tail> operator[](Tail i) const { return {*this, i}; }
+  TRICYCLE_HD Cell<Aligned> operator[](Aligned i) const { return {*this, i}; }
 };
 
 }

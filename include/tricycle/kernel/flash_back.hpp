@@ -21,6 +21,7 @@ struct FlashInner {
     float sum = row.sum([&](auto i) { return g[i] * y[i]; });
     row.once([&] { inner[row.index] = sum; });
   }
+  bool aligned(Index n) const { return tricycle::detail::rows_are_aligned(grad, n) && tricycle::detail::rows_are_aligned(out, n); }
 };
 
 /// What is known of a query on the way back: nothing weighs anything for one that is not there.

@@ -12,14 +12,13 @@ inline namespace TRICYCLE_ABI {
 namespace kernel {
 
 /// What a product does besides: D (m, n) is added `bias` (n); `before` (like D) keeps it from before GELU, and D becomes GELU
-/// of it; D is multiplied by the derivative of GELU at `gelu_back` (like D); `column_sums` (n) becomes the sums of B's columns.
-/// GELU is the tanh form. cuBLASLt can do `bias` and GELU together, but each of the others alone.
+/// of it; D is multiplied by the derivative of GELU at `gelu_back` (like D). GELU is the tanh form. cuBLASLt can do `bias` and GELU
+/// together, but `gelu_back` alone. (It can sum columns, too, but not as fast as kernel::columns.)
 struct Epilogue {
   const void* bias = nullptr;
   void* before = nullptr;
   bool gelu = false;
   const void* gelu_back = nullptr;
-  void* column_sums = nullptr;
 };
 
 }  // namespace kernel
@@ -137,7 +136,6 @@ class Product {
   /// What an epilogue reads and writes this time.
   void point(const Epilogue& e, Index row) {
     if (e.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, e.bias);
-    if (e.column_sums) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, e.column_sums);
     if (const void* aux = e.gelu_back ? e.gelu_back : e.before) {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, aux);
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, std::int64_t{row});
@@ -174,7 +172,6 @@ class Product {
   }
 
   static cublasLtEpilogue_t epilogue_of(const Epilogue& e) {
-    if (e.column_sums) return CUBLASLT_EPILOGUE_BGRADA;
     if (e.gelu_back) return CUBLASLT_EPILOGUE_DGELU;
     if (!e.gelu) return e.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     if (!e.before) return e.bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;

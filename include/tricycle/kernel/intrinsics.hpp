@@ -71,19 +71,6 @@ TRICYCLE_HD inline float power_of_2(float x) {
 TRICYCLE_HD inline float fused(float a, float b, float c) { return std::fma(a, b, c); }
 TRICYCLE_HD inline float larger(float a, float b) { return std::fmax(a, b); }
 
-/// Two 16-bit numbers, rounded from floats, in one register: the first in its low half.
-template <class T>
-TRICYCLE_HD std::uint32_t pair(float low, float high) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  std::uint32_t both;
-  if constexpr (std::same_as<T, bf16>) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  return both;
-#else
-  return __builtin_bit_cast(std::uint16_t, T(low)) | static_cast<std::uint32_t>(__builtin_bit_cast(std::uint16_t, T(high))) << 16;
-#endif
-}
-
 /// Four small matrices of 8 rows of 16 bytes in shared memory, of which lane i says where row i of them all begins, into a
 /// register of each: lane l gets 4 bytes of row l / 4. Transposed, of 16-bit numbers: two of column l / 4.
 template <bool transposed = false>

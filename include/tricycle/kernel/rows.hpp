@@ -16,17 +16,20 @@ struct RowsOnGpu {
   static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 0 : gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
+  bool aligned;
   F f;
   TRICYCLE_HD void operator()() const {
     Index row = gpu::block() * (threads / team) + gpu::thread() / team;
-    if (row < count) f(GpuTeam<is_wide<F>, team>(row, n));
+    if (row < count) f(GpuTeam<is_wide<F>, team>(row, n, aligned));
   }
 };
 
 template <int team, class F>
 void rows_on_gpu(Device device, Index count, Index n, const F& f) {
   using Kernel = RowsOnGpu<F, team>;
-  gpu::launch(device, kernel::split(count, Kernel::threads / team), Kernel{count, n, f}, Kernel::shared_bytes);
+  bool aligned = false;
+  if constexpr (requires { f.aligned(n); }) aligned = f.aligned(n);
+  gpu::launch(device, kernel::split(count, Kernel::threads / team), Kernel{count, n, aligned, f}, Kernel::shared_bytes);
 }
 
 /// Rows up to this long are a warp's, longer ones that of so many threads.
@@ -36,7 +39,8 @@ inline constexpr int long_team = 1024;
 }  // namespace detail
 #endif
 
-/// f(team) for each of `count` rows of `n`, where `device` keeps its numbers.
+/// f(team) for each of `count` rows of `n`, where `device` keeps its numbers. A wide f may say f.aligned(n): do all of its rows
+/// begin at 16 bytes?
 template <class F>
 void rows(Device device, Index count, Index n, F f) {
 #ifdef TRICYCLE_CUDA

@@ -98,15 +98,23 @@ struct Team : detail::Reductions<Team<wide>, wide> {
 
 #ifdef TRICYCLE_CUDA
 /// The same by `size` threads of a GPU, a warp or less of one, or a whole block: each has every size-th pack, and what they have is joined
-/// in pairs. All of them must call what the formula calls.
+/// in pairs. All of them must call what the formula calls. `aligned`: do all rows that a wide formula reads and writes begin at
+/// 16 bytes? Then its lambdas are handed Aligned instead of Lanes.
 template <bool wide, int size>
 struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
   Index index, n;
-  TRICYCLE_HD GpuTeam(Index i, Index numbers) : index(i), n(numbers) {}
+  bool aligned;
+  TRICYCLE_HD GpuTeam(Index i, Index numbers, bool is_aligned) : index(i), n(numbers), aligned(is_aligned) {}
 
   template <class F>
   TRICYCLE_HD void each(F&& f) const {
     constexpr Index mine = wide ? lanes : 1;
+    if constexpr (wide)
+      if (aligned) {
+        for (Index i = member() * lanes; i < whole(); i += size * lanes) f(Aligned{{i}});
+        if (has_tail()) f(tail());
+        return;
+      }
     for (Index i = member() * mine; i < n; i += size * mine) loop<wide>(i, i + mine < n ? i + mine : n, f);
   }
 
@@ -127,12 +135,29 @@ struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
   TRICYCLE_HD R fold(F& f, R neutral, Join join) const {
     using Number = std::conditional_t<wide, Pack, R>;
     Number mine(neutral);
+    if constexpr (wide)
+      if (aligned) {
+        constexpr Index step = size * lanes, at_once = 4;        // so many are on their way before the first must be there
+        for (Index i = member() * lanes; i < whole(); i += at_once * step) {
+          Number part[at_once];
+          for (Index k = 0; k < at_once; ++k) part[k] = f(Aligned{{i + k * step < whole() ? i + k * step : i}});
+          mine = join(mine, part[0]);
+          for (Index k = 1; k < at_once; ++k)
+            if (i + k * step < whole()) mine = join(mine, part[k]);
+        }
+        if (has_tail()) mine = join(mine, within(tail(), f(tail()), Number(neutral)));
+        return among_all(detail::total(mine, join), join);
+      }
     each([&](auto i) { mine = join(mine, within(i, f(i), Number(neutral))); });
     return among_all(detail::total(mine, join), join);
   }
 
  private:
   TRICYCLE_HD static int member() { return gpu::thread() % size; }
+  /// The numbers that make whole packs; what is left of them; and is that for this thread?
+  TRICYCLE_HD Index whole() const { return n / lanes * lanes; }
+  TRICYCLE_HD Tail tail() const { return {whole(), static_cast<int>(n - whole())}; }
+  TRICYCLE_HD bool has_tail() const { return whole() < n && whole() / lanes % size == member(); }
 
   /// x of all members joined, the same for each of them.
   template <class R, class Join>

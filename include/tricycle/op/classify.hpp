@@ -8,8 +8,13 @@ namespace tricycle {
 inline namespace TRICYCLE_ABI {
 namespace detail {
 
-/// How many rows of logits are made at a time: so many that a GPU is busy, in a fraction of the memory that all would take.
-inline Index rows_at_a_time(Index classes) { return (std::max)(Index{1}, (Index{1} << 27) / (std::max)(Index{1}, classes)); }
+/// How many rows of logits are made at a time: so many that a GPU is busy, whole tiles of its products, in a fraction of the memory
+/// that all would take.
+template <class T>
+Index rows_at_a_time(Index classes) {
+  const Index rows = (Index{1} << 29) / static_cast<Index>(sizeof(T)) / (std::max)(Index{1}, classes);
+  return rows > 128 ? rows / 128 * 128 : (std::max)(Index{1}, rows);
+}
 
 /// Where the weights of a classifier lie: from one class to the next, and from one number of x to the next.
 struct ClassStrides { Index of_class, of_number; };
@@ -37,7 +42,7 @@ template <class T, class Id>
 Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, Index classes, ClassStrides w, Tensor<T>* dx, Tensor<compute<T>>* dw) {
   using R = compute<T>;
   const Device device = x.device();
-  const Index count = truth.size(), n = x.shape()[-1], most = (std::min)(rows_at_a_time(classes), (std::max)(count, Index{1}));
+  const Index count = truth.size(), n = x.shape()[-1], most = (std::min)(rows_at_a_time<T>(classes), (std::max)(count, Index{1}));
   const R share = 1 / static_cast<R>(count);
   Tensor<R> losses(Shape{count}, device), loss(Shape{}, device), one = filled(Shape{}, R(1), device);
   const Index stride = device.is_cpu() ? classes : kernel::split(classes, 64) * 64;      // rows that a GPU reads 16 bytes at once

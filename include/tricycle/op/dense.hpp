@@ -42,16 +42,12 @@ void dense_back(Device device, Index m, Index k, Index n, const T* dy, const T* 
 template <class T>
 void dense_back_weights(Device device, Index m, Index k, Index n, const T* x, const T* dy, Sink<T> dw, Sink<T> dbias) {
   kernel::Gemm g{.m = k, .n = n, .k = m, .a = {0, 0, 1, k}, .b = {0, 0, n, 1}, .c = {0, 0, n, 1}};
-  auto to_bias = dbias ? dbias.gather() : Gather<T>{};
-  bool summed = !dbias;
   if (dw) {
     auto to = dw.gather();
     g.accumulate = to.add;
-    bool both = !summed && !to_bias.add && kernel::gemm_with_epilogue(device, g, x, dy, to.at, {.column_sums = to_bias.at});
-    if (!both) kernel::gemm(device, g, x, dy, to.at);
-    summed = summed || both;
+    kernel::gemm(device, g, x, dy, to.at);
   }
-  if (!summed) sum_middle<T, T>(device, 1, m, n, dy, 1, to_bias);
+  if (dbias) sum_middle<T, T>(device, 1, m, n, dy, 1, dbias.gather());
 }
 
 /// What every dense op demands of an operand's weights and bias.

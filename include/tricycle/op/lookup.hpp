@@ -82,6 +82,7 @@ struct CrossEntropyForward {
   TRICYCLE_HD void write(auto row, auto all, auto logit) const {
     row.once([&] { loss[row.index] = all.sum == 0 ? -math::log(all.sum) : math::log(all.sum) - (logit - all.top); });
   }
+  bool aligned(Index) const { return rows_are_aligned(x, stride); }
 };
 /// `kept`: how many positions count, where that is not known to the host, whose share is `scale` then.
 template <class T, class Id>
@@ -98,6 +99,7 @@ struct CrossEntropyBackward {
     CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), kept ? *grad / *kept : *grad * scale};
     Softmax().f(row, all, Row<const T>{x + at}, out);
   }
+  bool aligned(Index) const { return rows_are_aligned(x, stride) && rows_are_aligned(dx.at, stride); }
 };
 /// Both at once, for whom the logits serve no more: they become their gradient in place.
 template <class T, class Id>
@@ -110,6 +112,7 @@ struct CrossEntropyInPlace {
     forward.write(row, all, of_truth);
     backward.write(row, all);
   }
+  bool aligned(Index n) const { return backward.aligned(n); }
 };
 template <class R>
 struct IsKept {

@@ -50,6 +50,7 @@ struct NormRows {
     if (beta) row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i] + shift[i]; });
     else row.each([&](auto i) { out[i] = op.normal(m, in[i]) * stretch[i]; });
   }
+  bool aligned(Index n) const { return rows_are_aligned(x, n) && rows_are_aligned(y, n) && is_aligned(gamma) && is_aligned(beta); }
 };
 /// Two rows added up into a third, which is then normalised.
 template <class T>
@@ -63,6 +64,7 @@ struct AddNormRows {
     row.each([&](auto i) { to[i] = Add{}.f(x[i], y[i]); });
     norm(row);
   }
+  bool aligned(Index n) const { return norm.aligned(n) && rows_are_aligned(a, n) && rows_are_aligned(b, n); }
 };
 /// A row to be written, where what is written is first added to another row.
 template <class T>
@@ -89,6 +91,7 @@ struct NormRowsBack {
     if (base) op.df(row, moments[row.index], in, stretched, Onto<T>{to, {base + at}});
     else op.df(row, moments[row.index], in, stretched, to);
   }
+  bool aligned(Index n) const { return rows_are_aligned(x, n) && rows_are_aligned(grad, n) && rows_are_aligned(dx.at, n) && is_aligned(gamma) && rows_are_aligned(base, n); }
 };
 /// What a number of grad adds to the gradient of gamma.
 template <class T>
