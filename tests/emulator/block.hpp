@@ -21,7 +21,7 @@ struct Fibre {
 struct Copy {
   void* to;
   const void* from;                                      // null: 0 comes
-  int bytes, group;
+  int bytes;
 };
 
 struct Thread {
@@ -34,7 +34,6 @@ struct Thread {
   unsigned mask = 0;
   void* data = nullptr;
   std::vector<Copy> copies;
-  int groups = 0;                                        // of copies, that are complete
 };
 
 struct Warp {

@@ -12,22 +12,18 @@ void cp_async(void* to, const void* from, int bytes, bool there) {
   if (there) watch_aligned(from, n, n, Access::read);
   watch_aligned(to, n, n, Access::write);
   std::memset(to, 0xff, n);
-  auto& thread = *block().current;
-  thread.copies.push_back({to, there ? from : nullptr, bytes, thread.groups});
+  block().current->copies.push_back({to, there ? from : nullptr, bytes});
 }
 
-void cp_async_commit_group() { ++block().current->groups; }
-
-void cp_async_wait_group(int still_open) {
-  auto& thread = *block().current;
-  std::erase_if(thread.copies, [&](const Copy& c) {
-    if (c.group >= thread.groups - still_open) return false;
+void cp_async_wait_all() {
+  auto& copies = block().current->copies;
+  for (const Copy& c : copies) {
     const auto n = static_cast<std::size_t>(c.bytes);
     watch(c.to, n, Access::write);
     if (c.from) std::memcpy(c.to, c.from, n);
     else std::memset(c.to, 0, n);
-    return true;
-  });
+  }
+  copies.clear();
 }
 
 }  // namespace emulator

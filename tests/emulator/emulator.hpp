@@ -52,10 +52,9 @@ void mma_16x8x8_tf32(float (&c)[4], const std::uint32_t (&a)[4], const std::uint
 /// ldmatrix.sync.m8n8.x1, .x2 or .x4 of 16-bit numbers: thread i gives the address of row i of the matrices one after another.
 void ldmatrix(std::uint32_t (&r)[4], const void* row, int matrices, bool transposed);
 
-/// cp.async, .commit_group and .wait_group. Nothing comes before it is waited for; until then NaNs are in its place.
+/// cp.async and its .wait_all. Nothing comes before it is waited for; until then NaNs are in its place.
 void cp_async(void* to, const void* from, int bytes, bool there);
-void cp_async_commit_group();
-void cp_async_wait_group(int still_open);
+void cp_async_wait_all();
 
 // ---------------------------------------------------------------- how a launch gets from the header into the emulator
 

@@ -75,7 +75,16 @@ struct Attention {
     Index first;
     int keys;
     float probability;
-    TRICYCLE_HD bool keeps(int query, int at) const { return uniform_at(key, first + Index{query} * keys + at) >= probability; }
+    TRICYCLE_HD Index index(int query, int at) const { return first + Index{query} * keys + at; }
+    TRICYCLE_HD bool keeps(int query, int at) const { return uniform_at(key, index(query, at)) >= probability; }
+    /// A bit for each of four keys, of which the first has an index that is a multiple of 4.
+    TRICYCLE_HD unsigned keeps_of_four(int query, int at) const {
+      float four[4];
+      detail::four_uniforms(key, static_cast<std::uint64_t>(index(query, at)) / 4, four);
+      unsigned bits = 0;
+      for (int i = 0; i < 4; ++i) bits |= static_cast<unsigned>(four[i] >= probability) << i;
+      return bits;
+    }
   };
   TRICYCLE_HD Drop drop(Part part) const { return {key.get(), (part.batch * heads + part.head) * queries * keys, keys, dropout}; }
 };
@@ -107,8 +116,7 @@ struct RunningTotal {
   }
 };
 
-/// Which of a warp's weights dropout keeps: a bit for each that a lane has. They are found by a loop, since what it does
-/// would be too much to be written out for all of them.
+/// Which of a warp's weights dropout keeps: a bit for each that a lane has. query(place) and key(place) say where one stands.
 template <class Sums>
 struct Kept {
   static_assert(Sums::each_lane <= 64);
@@ -116,15 +124,25 @@ struct Kept {
   Bits bits = ~Bits{0};
   float stretch = 1;
 
-  /// query(place) and key(place) say where a weight stands.
-  template <class Query, class Key>
-  TRICYCLE_HD Kept(const Attention& a, Attention::Part part, Query query, Key key) {
+  template <bool keys_in_columns, class Query, class Key>
+  TRICYCLE_HD Kept(const Attention& a, Attention::Part part, std::bool_constant<keys_in_columns>, Query query, Key key) {
     if (a.dropout == 0) return;
     const auto drop = a.drop(part);
     bits = 0, stretch = 1 / (1 - drop.probability);
-    for (int n = 0; n < Sums::each_lane; ++n) {
-      Place p = Sums::place(n);
-      bits |= Bits{drop.keeps(query(p), key(p))} << n;
+    if (a.keys % 4 != 0) {
+      for (int n = 0; n < Sums::each_lane; ++n) bits |= Bits{drop.keeps(query(Sums::place(n)), key(Sums::place(n)))} << n;
+      return;
+    }
+    // Random numbers are made for four keys at a time, which are those of two lanes, or of four: each makes as many as it needs,
+    // and they change.
+    constexpr Bits ones = ~Bits{0} / 15, pairs = 3 * ones;
+    const int own = keys_in_columns ? Sums::lane() % 2 * 2 : Sums::lane() / 4 % 4;
+    for (int n = own; n < Sums::each_lane; n += 4) bits |= Bits{drop.keeps_of_four(query(Sums::place(n)), key(Sums::place(n)) / 4 * 4)} << (n - own);
+    if constexpr (keys_in_columns) bits = (bits >> own & pairs) << own | (gpu::from_lane_across(bits, 1) >> own & pairs) << (2 - own);
+    else {
+      Bits all = 0;
+      for (int other = 0; other < 4; ++other) all |= (gpu::from_lane_across(bits, 4 * other) >> own & ones) << (own ^ other);
+      bits = all;
     }
   }
   /// What to multiply the weight there with.
@@ -149,20 +167,20 @@ struct Warps {
   /// use(from, stage) for every `step` tokens in turn, after begin(from, stage) has begun to read them into one of the stages.
   template <int step, class Begin, class Use>
   TRICYCLE_HD static void walk(int first, int end, Begin begin, Use use) {
-    if (stages > 1 && first < end) begin(first, 0);
-    gpu::end_of_copies();
+    if (first < end) begin(first, 0);
     int stage = 0;
     for (int from = first; from < end; from += step) {
-      if (stages == 1) begin(from, 0);
-      else if (from + step < end) begin(from + step, 1 - stage);
-      gpu::end_of_copies();
-      gpu::wait_for_copies<stages - 1>();
-      gpu::barrier();                                    // these tokens are there for all
+      gpu::wait_for_copies();
+      gpu::barrier();                                    // these tokens are there for all, and nobody is at those before any more
+      if (stages > 1 && from + step < end) begin(from + step, 1 - stage);
       use(from, stage);
-      gpu::barrier();                                    // nobody is at them any more
       if (stages > 1) stage = 1 - stage;
+      else {
+        gpu::barrier();
+        if (from + step < end) begin(from + step, 0);
+      }
     }
-    gpu::wait_for_copies<0>();                           // of which there are some where no token is
+    gpu::wait_for_copies();                              // of which there are some where no token is
     gpu::barrier();
   }
 
@@ -218,7 +236,7 @@ struct FlashForward : Warps<T, size> {
       else {
         const auto query = [=](Place p) { return first + Weights::row(p.which); };
         const auto key = [=](Place p) { return from + p.column; };
-        const Kept<Weights> kept(a, part, query, key);
+        const Kept<Weights> kept(a, part, std::true_type(), query, key);
         soften([&](Place p) { return a.sees(query(p), key(p)); }, [&](Place p) { return kept[p]; });
       }
       mix(sum, weights, values.from(stage * step));

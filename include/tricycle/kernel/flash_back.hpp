@@ -46,10 +46,10 @@ TRICYCLE_HD inline void weigh_back(const Attention& a, const QueryBack& query, f
 }
 
 /// weigh_back of all that a warp has; query(p) and key(p) are where they stand, known(p) what is known of the query.
-template <class Sums, class Query, class Key, class Known>
-TRICYCLE_HD void weigh_all_back(const Attention& a, Attention::Part part, Sums& scores, Sums& grads, bool is_plain, Query query, Key key, Known known) {
+template <class KeysInColumns, class Sums, class Query, class Key, class Known>
+TRICYCLE_HD void weigh_all_back(KeysInColumns keys_in_columns, const Attention& a, Attention::Part part, Sums& scores, Sums& grads, bool is_plain, Query query, Key key, Known known) {
   if (is_plain) return grads.each([&](float& x, Place p, float& score) { weigh_back(a, known(p), score, x, true, 1.f); }, scores);
-  const Kept<Sums> kept(a, part, query, key);
+  const Kept<Sums> kept(a, part, keys_in_columns, query, key);
   grads.each([&](float& x, Place p, float& score) { weigh_back(a, known(p), score, x, a.sees(query(p), key(p)), kept[p]); }, scores);
 }
 
@@ -80,7 +80,7 @@ struct FlashBackQueries : Warps<T, size> {
       Weights scores, ds;
       rows_dot(scores, queries.from(mine), keys.from(stage * step));
       rows_dot(ds, grads.from(mine), values.from(stage * step));
-      weigh_all_back(a, part, scores, ds, a.is_plain(first, from + step - 1), [=](Place p) { return first + Weights::row(p.which); }, [=](Place p) { return from + p.column; },
+      weigh_all_back(std::true_type(), a, part, scores, ds, a.is_plain(first, from + step - 1), [=](Place p) { return first + Weights::row(p.which); }, [=](Place p) { return from + p.column; },
                      [=](Place p) { return of_queries[mine + Weights::row(p.which)]; });
       mix(sum, ds, keys.from(stage * step));
     });
@@ -117,7 +117,7 @@ struct FlashBackKeys : Warps<T, size> {
         Weights weights, ds;
         rows_dot(weights, keys.from(mine), queries.from(i));
         rows_dot(ds, values.from(mine), grads.from(i));
-        weigh_all_back(a, part, weights, ds, a.is_plain(from, first + Of::of_warp - 1), [=](Place p) { return from + p.column; }, [=](Place p) { return first + Weights::row(p.which); },
+        weigh_all_back(std::false_type(), a, part, weights, ds, a.is_plain(from, first + Of::of_warp - 1), [=](Place p) { return from + p.column; }, [=](Place p) { return first + Weights::row(p.which); },
                        [=](Place p) { return of_queries[i + p.column]; });
         mix(for_values, weights, grads.from(i));
         mix(for_keys, ds, queries.from(i));

@@ -87,8 +87,7 @@ TRICYCLE_HD void load_matrices(std::uint32_t (&r)[4], const void* row) {
 }
 
 /// `bytes` (4, 8 or 16, and both addresses multiples of it) from global to shared memory, or 0 if there is nothing to read. They
-/// come while the thread goes on: copies begun since the last end_of_copies() are a group, and are there once wait_for_copies()
-/// has left only so many later groups open; for other threads, after a barrier too.
+/// come while the thread goes on, and are there once it has waited for all that it began; for other threads, after a barrier too.
 template <int bytes>
 TRICYCLE_HD void begin_copy(void* to, const void* from, bool there) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -103,19 +102,11 @@ TRICYCLE_HD void begin_copy(void* to, const void* from, bool there) {
   (void)to, (void)from, (void)there;
 #endif
 }
-TRICYCLE_HD inline void end_of_copies() {
+TRICYCLE_HD inline void wait_for_copies() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.commit_group;" : : : "memory");
+  asm volatile("cp.async.wait_all;" : : : "memory");
 #elif defined(TRICYCLE_EMULATED)
-  emulator::cp_async_commit_group();
-#endif
-}
-template <int still_open>
-TRICYCLE_HD void wait_for_copies() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_group %0;" : : "n"(still_open) : "memory");
-#elif defined(TRICYCLE_EMULATED)
-  emulator::cp_async_wait_group(still_open);
+  emulator::cp_async_wait_all();
 #endif
 }
 
