@@ -64,7 +64,7 @@ class Step:
         self.launches.append(Launch(self.phase, self.part, name, bytes, flop))
 
     def rows_kernel(self, formula, n, bytes):
-        self.kernel(f"RowsOnGpu<{formula}, {32 if n <= 4096 else 1024}>", bytes)
+        self.kernel(f"RowsOnGpu<{formula}, {32 if n <= 4096 else 512}>", bytes)
 
     def product(self, m, k, n, epilogue="", out="bf16", adds=False):
         """(m, k), (k, n) -> (m, n)"""

@@ -78,11 +78,11 @@ struct Attention {
     TRICYCLE_HD Index index(int query, int at) const { return first + Index{query} * keys + at; }
     TRICYCLE_HD bool keeps(int query, int at) const { return uniform_at(key, index(query, at)) >= probability; }
     /// A bit for each of four keys, of which the first has an index that is a multiple of 4.
-    TRICYCLE_HD unsigned keeps_of_four(int query, int at) const {
+    TRICYCLE_HD std::uint32_t keeps_of_four(int query, int at) const {
       float four[4];
       detail::four_uniforms(key, static_cast<std::uint64_t>(index(query, at)) / 4, four);
-      unsigned bits = 0;
-      for (int i = 0; i < 4; ++i) bits |= static_cast<unsigned>(four[i] >= probability) << i;
+      std::uint32_t bits = 0;
+      for (int i = 0; i < 4; ++i) bits |= static_cast<std::uint32_t>(four[i] >= probability) << i;
       return bits;
     }
   };
@@ -119,9 +119,8 @@ struct RunningTotal {
 /// Which of a warp's weights dropout keeps: a bit for each that a lane has. query(place) and key(place) say where one stands.
 template <class Sums>
 struct Kept {
-  static_assert(Sums::each_lane <= 64);
-  using Bits = std::conditional_t<(Sums::each_lane > 32), std::uint64_t, std::uint32_t>;
-  Bits bits = ~Bits{0};
+  static_assert(Sums::each_lane <= 32);
+  std::uint32_t bits = ~std::uint32_t{0};
   float stretch = 1;
 
   template <bool keys_in_columns, class Query, class Key>
@@ -130,17 +129,17 @@ struct Kept {
     const auto drop = a.drop(part);
     bits = 0, stretch = 1 / (1 - drop.probability);
     if (a.keys % 4 != 0) {
-      for (int n = 0; n < Sums::each_lane; ++n) bits |= Bits{drop.keeps(query(Sums::place(n)), key(Sums::place(n)))} << n;
+      for (int n = 0; n < Sums::each_lane; ++n) bits |= std::uint32_t{drop.keeps(query(Sums::place(n)), key(Sums::place(n)))} << n;
       return;
     }
     // Random numbers are made for four keys at a time, which are those of two lanes, or of four: each makes as many as it needs,
     // and they change.
-    constexpr Bits ones = ~Bits{0} / 15, pairs = 3 * ones;
+    constexpr std::uint32_t ones = 0x11111111, pairs = 0x33333333;
     const int own = keys_in_columns ? Sums::lane() % 2 * 2 : Sums::lane() / 4 % 4;
-    for (int n = own; n < Sums::each_lane; n += 4) bits |= Bits{drop.keeps_of_four(query(Sums::place(n)), key(Sums::place(n)) / 4 * 4)} << (n - own);
+    for (int n = own; n < Sums::each_lane; n += 4) bits |= drop.keeps_of_four(query(Sums::place(n)), key(Sums::place(n)) / 4 * 4) << (n - own);
     if constexpr (keys_in_columns) bits = (bits >> own & pairs) << own | (gpu::from_lane_across(bits, 1) >> own & pairs) << (2 - own);
     else {
-      Bits all = 0;
+      std::uint32_t all = 0;
       for (int other = 0; other < 4; ++other) all |= (gpu::from_lane_across(bits, 4 * other) >> own & ones) << (own ^ other);
       bits = all;
     }
@@ -149,12 +148,12 @@ struct Kept {
   TRICYCLE_HD float operator[](Place p) const { return bits >> p.number & 1 ? stretch : 0; }
 };
 
-/// How the blocks of these kernels are laid out: each warp has some rows, and all walk over `step` tokens at a time, of which the
-/// next come while they are at some. With 32 rows a warp reads half as much of shared memory as with 16, where registers suffice.
+/// How the blocks of these kernels are laid out: each warp has 16 rows, and all walk over `step` tokens at a time, of which the next
+/// come while they are at some.
 template <class T, int size>
 struct Warps {
-  static constexpr int threads = 128, of_warp = sizeof(T) == 2 && size <= 64 ? 32 : 16, rows = threads / gpu::warp * of_warp, stages = sizeof(T) == 2 ? 2 : 1;
-  TRICYCLE_HD static int first_row() { return gpu::thread() / gpu::warp * of_warp; }
+  static constexpr int threads = 128, rows = threads / gpu::warp * 16, stages = sizeof(T) == 2 ? 2 : 1;
+  TRICYCLE_HD static int first_row() { return gpu::thread() / gpu::warp * 16; }
   static constexpr std::size_t panel_bytes(int tokens) { return static_cast<std::size_t>(tokens * Panel<T, size>::stride) * sizeof(T); }
 
   /// panel = `count` tokens of the part's head from number `first` on, as soon as copies are waited for; what lies behind the last
@@ -185,9 +184,9 @@ struct Warps {
   }
 
   /// Write a warp's sums, where no warp reads shared memory any more.
-  TRICYCLE_HD static void write_out(const Sums<of_warp, size>& sums, Attention::Part part, GatherHeads<T> to, int tokens, int n) {
+  TRICYCLE_HD static void write_out(const Sums<size>& sums, Attention::Part part, GatherHeads<T> to, int tokens, int n) {
     const int first = part.first + first_row();
-    auto* mine = gpu::shared<float>() + gpu::thread() / gpu::warp * 16 * Panel<float, size>::stride;
+    auto* mine = gpu::shared<float>() + first_row() * Panel<float, size>::stride;
     write(sums, mine, Gather<T>{to.of(part.batch, part.head, first), to.add}, to.token, tokens - first, n);
   }
 };
@@ -196,19 +195,18 @@ struct Warps {
 template <class T, int size>
 struct FlashForward : Warps<T, size> {
   using Of = Warps<T, size>;
-  static constexpr int step = sizeof(T) == 2 ? 64 : 32, together = 2;
+  static constexpr int step = sizeof(T) == 2 ? 64 : 32, together = size <= 64 ? 3 : 2;
   static constexpr std::size_t shared_bytes = Of::panel_bytes(Of::rows + 2 * Of::stages * step);
   Attention a; Heads<const T> q, k, v; GatherHeads<T> out; RowTotal* totals;
 
   TRICYCLE_HD void operator()() const {
-    using Weights = Sums<Of::of_warp, step>;
-    constexpr int my_rows = Weights::rows_of_lane;
+    using Weights = Sums<step>;
     const auto part = a.part(a.queries, Of::rows, a.causal);
     Panel<T, size> queries{gpu::shared<T>()}, keys = queries.from(Of::rows), values = keys.from(Of::stages * step);
     Of::template read<Of::rows>(queries, a, part, q, part.first, a.queries);
-    const int first = part.first + Of::first_row(), end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + Of::of_warp - 1);
-    Sums<Of::of_warp, size> sum;
-    RunningTotal total[my_rows];
+    const int first = part.first + Of::first_row(), end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + 15);
+    Sums<size> sum;
+    RunningTotal total[2];
     auto begin = [&](int from, int stage) {
       Of::template read<step>(keys.from(stage * step), a, part, k, from, a.keys);
       Of::template read<step>(values.from(stage * step), a, part, v, from, a.keys);
@@ -219,12 +217,11 @@ struct FlashForward : Warps<T, size> {
       rows_dot(weights, queries.from(Of::first_row()), keys.from(stage * step));
       // `sees` and `kept` say, of a place, whether the query sees the key, and by how much its weight is multiplied.
       auto soften = [&](auto sees, auto kept) {
-        float highest[my_rows], factor[my_rows];
-        for (int i = 0; i < my_rows; ++i) highest[i] = RunningTotal::lowest;
+        float highest[] = {RunningTotal::lowest, RunningTotal::lowest}, factor[2];
         weights.each([&](float x, Place p) {
           if (sees(p)) highest[p.which] = Greater{}(highest[p.which], x);
         });
-        for (int i = 0; i < my_rows; ++i) factor[i] = total[i].raise(a, among_row(highest[i], Greater{}));
+        for (int i = 0; i < 2; ++i) factor[i] = total[i].raise(a, among_row(highest[i], Greater{}));
         weights.each([&](float& x, Place p) {
           x = sees(p) ? a.weight(x, total[p.which].top) : 0.f;
           total[p.which].sum += x;
@@ -241,10 +238,9 @@ struct FlashForward : Warps<T, size> {
       }
       mix(sum, weights, values.from(stage * step));
     });
-    RowTotal all[my_rows];
-    for (int i = 0; i < my_rows; ++i) all[i] = total[i].close();
+    const RowTotal all[] = {total[0].close(), total[1].close()};
     sum.each([&](float& x, Place p) { x *= all[p.which].share; });
-    for (int i = 0; i < my_rows; ++i)
+    for (int i = 0; i < 2; ++i)
       if (int row = first + sum.row(i); sum.lane() % 4 == 0 && row < a.queries) totals[a.row(part.batch, part.head, row)] = all[i];
     Of::write_out(sum, part, out, a.queries, a.size);
   }

@@ -57,20 +57,20 @@ TRICYCLE_HD void weigh_all_back(KeysInColumns keys_in_columns, const Attention& 
 template <class T, int size>
 struct FlashBackQueries : Warps<T, size> {
   using Of = Warps<T, size>;
-  static constexpr int step = 32, together = 2;
+  static constexpr int step = 32, together = size <= 64 ? 4 : 2;
   static constexpr std::size_t panels = Of::panel_bytes(2 * Of::rows + 2 * Of::stages * step), shared_bytes = panels + Of::rows * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dq;
 
   TRICYCLE_HD void operator()() const {
-    using Weights = Sums<Of::of_warp, step>;
+    using Weights = Sums<step>;
     const auto part = a.part(a.queries, Of::rows, a.causal);
     Panel<T, size> queries{gpu::shared<T>()}, grads = queries.from(Of::rows), keys = grads.from(Of::rows), values = keys.from(Of::stages * step);
     auto* of_queries = gpu::shared<QueryBack>(panels);
     Of::template read<Of::rows>(queries, a, part, q, part.first, a.queries);
     Of::template read<Of::rows>(grads, a, part, grad, part.first, a.queries);
     if (gpu::thread() < Of::rows) QueryBack::begin(of_queries + gpu::thread(), a, totals, inner, part, part.first + gpu::thread());
-    const int mine = Of::first_row(), first = part.first + mine, end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + Of::of_warp - 1);
-    Sums<Of::of_warp, size> sum;
+    const int mine = Of::first_row(), first = part.first + mine, end = a.seen(part.first + Of::rows - 1), my_end = a.seen(first + 15);
+    Sums<size> sum;
     auto begin = [&](int from, int stage) {
       Of::template read<step>(keys.from(stage * step), a, part, k, from, a.keys);
       Of::template read<step>(values.from(stage * step), a, part, v, from, a.keys);
@@ -93,35 +93,33 @@ struct FlashBackQueries : Warps<T, size> {
 template <class T, int size>
 struct FlashBackKeys : Warps<T, size> {
   using Of = Warps<T, size>;
-  static constexpr int step = size > 64 ? 16 : 32, at_once = 16, together = 2;
+  static constexpr int step = size > 64 ? 16 : 32, together = size <= 64 ? 3 : 2;
   static constexpr std::size_t panels = Of::panel_bytes(2 * Of::rows + 2 * Of::stages * step), shared_bytes = panels + Of::stages * step * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dk, dv;
 
   TRICYCLE_HD void operator()() const {
-    using Weights = Sums<Of::of_warp, at_once>;
+    using Weights = Sums<step>;
     const auto part = a.part(a.keys, Of::rows, false);
     Panel<T, size> keys{gpu::shared<T>()}, values = keys.from(Of::rows), queries = values.from(Of::rows), grads = queries.from(Of::stages * step);
     auto* of_queries = gpu::shared<QueryBack>(panels);
     Of::template read<Of::rows>(keys, a, part, k, part.first, a.keys);
     Of::template read<Of::rows>(values, a, part, v, part.first, a.keys);
     const int mine = Of::first_row(), first = part.first + mine, my_begin = a.first_to_see(first);
-    Sums<Of::of_warp, size> for_keys, for_values;
+    Sums<size> for_keys, for_values;
     auto begin = [&](int from, int stage) {
       Of::template read<step>(queries.from(stage * step), a, part, q, from, a.queries);
       Of::template read<step>(grads.from(stage * step), a, part, grad, from, a.queries);
       if (gpu::thread() < step) QueryBack::begin(of_queries + stage * step + gpu::thread(), a, totals, inner, part, from + gpu::thread());
     };
     Of::template walk<step>(a.first_to_see(part.first), a.queries, begin, [&](int from, int stage) {
-      for (int i = stage * step; i < (stage + 1) * step; i += at_once, from += at_once) {        // more at once would take too many registers
-        if (from + at_once <= my_begin) continue;
-        Weights weights, ds;
-        rows_dot(weights, keys.from(mine), queries.from(i));
-        rows_dot(ds, values.from(mine), grads.from(i));
-        weigh_all_back(std::false_type(), a, part, weights, ds, a.is_plain(from, first + Of::of_warp - 1), [=](Place p) { return from + p.column; }, [=](Place p) { return first + Weights::row(p.which); },
-                       [=](Place p) { return of_queries[i + p.column]; });
-        mix(for_values, weights, grads.from(i));
-        mix(for_keys, ds, queries.from(i));
-      }
+      if (from + step <= my_begin) return;
+      Weights weights, ds;
+      rows_dot(weights, keys.from(mine), queries.from(stage * step));
+      rows_dot(ds, values.from(mine), grads.from(stage * step));
+      weigh_all_back(std::false_type(), a, part, weights, ds, a.is_plain(from, first + 15), [=](Place p) { return from + p.column; }, [=](Place p) { return first + Weights::row(p.which); },
+                     [=](Place p) { return of_queries[stage * step + p.column]; });
+      mix(for_values, weights, grads.from(stage * step));
+      mix(for_keys, ds, queries.from(stage * step));
     });
     for_keys.each([&](float& x, Place) { x *= scale; });
     if (dk.at) Of::write_out(for_keys, part, dk, a.keys, a.size);

@@ -4,14 +4,11 @@
 #include "tricycle/kernel/each.hpp"
 #ifdef TRICYCLE_CUDA
 
-// Before a loop that is not to be written out, as that would take registers from what matters; and before one that must be, as
-// what it counts are registers.
+// Before a loop that is not to be written out: that would take registers from what matters.
 #ifdef __CUDACC__
 #define TRICYCLE_ROLLED _Pragma("unroll 1")
-#define TRICYCLE_UNROLLED _Pragma("unroll")
 #else
 #define TRICYCLE_ROLLED
-#define TRICYCLE_UNROLLED
 #endif
 
 namespace tricycle {
@@ -27,33 +24,26 @@ struct Panel {
   TRICYCLE_HD Panel from(int row) const { return {at + row * stride}; }
 };
 
-/// One of the numbers that a lane has of a matrix: the how manieth it is, in which of the lane's rows, and in which column.
+/// One of the numbers that a lane has of a matrix: the how manieth it is, in the first or the second of the lane's two rows,
+/// and in which column.
 struct Place { int number, which, column; };
 
-/// (rows, columns) sums in the registers of a warp, 16 rows in a group. A lane has of each 8 columns two neighbours, in rows that
-/// are 8 apart.
-template <int rows, int columns>
+/// (16, columns) sums in the registers of a warp. A lane has of each 8 columns two neighbours, in two rows that are 8 apart.
+template <int columns>
 struct Sums {
-  static constexpr int groups = rows / 16, each_lane = rows * columns / gpu::warp, rows_of_lane = rows / 8;
-  float at[groups][columns / 8][4]{};
+  static constexpr int each_lane = columns / 2;
+  float at[columns / 8][4]{};
 
   TRICYCLE_HD static int lane() { return gpu::thread() % gpu::warp; }
-  /// The rows of this lane, by number.
+  /// The first or second row of this lane.
   TRICYCLE_HD static int row(int which) { return lane() / 4 + 8 * which; }
-  TRICYCLE_HD static Place place(int number) {
-    const int in_group = number % (columns / 2);
-    return {number, number / (columns / 2) * 2 + in_group / 2 % 2, in_group / 4 * 8 + lane() % 4 * 2 + in_group % 2};
-  }
+  TRICYCLE_HD static Place place(int number) { return {number, number / 2 % 2, number / 4 * 8 + lane() % 4 * 2 + number % 2}; }
 
   /// f(number, place) for all that this lane has; f(number, place, number of `other`) of two together.
   template <class F, class... Other>
   TRICYCLE_HD void each(F f, Other&... other) {
-    TRICYCLE_UNROLLED
-    for (int g = 0; g < groups; ++g)
-      TRICYCLE_UNROLLED
-      for (int j = 0; j < columns / 8; ++j)
-        TRICYCLE_UNROLLED
-        for (int i = 0; i < 4; ++i) f(at[g][j][i], place(g * columns / 2 + 4 * j + i), other.at[g][j][i]...);
+    for (int j = 0; j < columns / 8; ++j)
+      for (int i = 0; i < 4; ++i) f(at[j][i], place(4 * j + i), other.at[j][i]...);
   }
 };
 
@@ -103,41 +93,37 @@ struct Left<float> {
   }
 };
 
-/// c += a bᵀ.   a (rows, size), b (columns, size) -> (rows, columns)
-template <class T, int size, int rows, int columns>
-TRICYCLE_HD void rows_dot(Sums<rows, columns>& c, Panel<T, size> a, Panel<T, size> b) {
-  constexpr int depth = Left<T>::depth, half = depth / 2, groups = rows / 16;
+/// c += a bᵀ.   a (16, size), b (columns, size) -> (16, columns)
+template <class T, int size, int columns>
+TRICYCLE_HD void rows_dot(Sums<columns>& c, Panel<T, size> a, Panel<T, size> b) {
+  constexpr int depth = Left<T>::depth, half = depth / 2;
   const int lane = c.lane();
   const T* from_a = a.at + lane % 16 * a.stride + lane / 16 * half;                                  // upper rows, lower rows; then what is right of them
   const T* from_b = b.at + (lane / 16 * 8 + lane % 8) * b.stride + lane / 8 % 2 * half;              // left and right of 8 rows; then of the next 8
   for (int k = 0; k < size; k += depth) {
     std::uint32_t bits[4];
-    Left<T> left[groups];
-    for (int g = 0; g < groups; ++g) {
-      gpu::load_matrices(bits, from_a + g * 16 * a.stride + k);
-      left[g].set(bits);
-    }
+    Left<T> left;
+    gpu::load_matrices(bits, from_a + k);
+    left.set(bits);
     for (int j = 0; j < columns / 8; j += 2) {
       gpu::load_matrices(bits, from_b + j * 8 * b.stride + k);
-      for (int g = 0; g < groups; ++g) {
-        left[g].times(bits[0], bits[1], c.at[g][j]);
-        left[g].times(bits[2], bits[3], c.at[g][j + 1]);
-      }
+      left.times(bits[0], bits[1], c.at[j]);
+      left.times(bits[2], bits[3], c.at[j + 1]);
     }
   }
 }
 
-/// Columns `k depth` to `(k + 1) depth` of a group's sums, as the left operand of a product: they are in the right lanes already.
-/// (Of floats every other column comes first; Right has the rows in the same order.)
-template <class T, int eighths>
-TRICYCLE_HD Left<T> left(const float (&sums)[eighths][4], int k) {
+/// Columns `k depth` to `(k + 1) depth` of sums, as the left operand of a product: they are in the right lanes already. (Of
+/// floats every other column comes first; right() has the rows in the same order.)
+template <class T, int columns>
+TRICYCLE_HD Left<T> left(const Sums<columns>& sums, int k) {
   Left<T> operand;
   if constexpr (sizeof(T) == 4) {
-    const auto& s = sums[k];
+    const auto& s = sums.at[k];
     auto bits = [](float x) { return __builtin_bit_cast(std::uint32_t, x); };
     operand.set({bits(s[0]), bits(s[2]), bits(s[1]), bits(s[3])});
   } else {
-    const auto &s = sums[2 * k], &t = sums[2 * k + 1];
+    const auto &s = sums.at[2 * k], &t = sums.at[2 * k + 1];
     operand.set({gpu::pair<T>(s[0], s[1]), gpu::pair<T>(s[2], s[3]), gpu::pair<T>(t[0], t[1]), gpu::pair<T>(t[2], t[3])});
   }
   return operand;
@@ -154,27 +140,25 @@ TRICYCLE_HD void right(std::uint32_t (&bits)[4], Panel<T, size> panel, int colum
   }
 }
 
-/// c += w b.   w (rows, between), b (between, size) -> (rows, size)
-template <class T, int size, int rows, int between>
-TRICYCLE_HD void mix(Sums<rows, size>& c, const Sums<rows, between>& w, Panel<T, size> b) {
-  constexpr int depth = Left<T>::depth, groups = rows / 16;
-  Left<T> operand[groups][between / depth];
-  for (int g = 0; g < groups; ++g)
-    for (int k = 0; k < between / depth; ++k) operand[g][k] = left<T>(w.at[g], k);
+/// c += w b.   w (16, rows), b (rows, size) -> (16, size)
+/// Of floats, what comes of these few rows is added up by itself first: tensor cores cut off what they add to large sums.
+template <class T, int size, int rows>
+TRICYCLE_HD void mix(Sums<size>& c, const Sums<rows>& w, Panel<T, size> b) {
+  constexpr int depth = Left<T>::depth;
+  constexpr bool apart = sizeof(T) == 4;
+  Left<T> operand[rows / depth];
+  for (int k = 0; k < rows / depth; ++k) operand[k] = left<T>(w, k);
   for (int j = 0; j < size / 8; j += 2) {
-    float apart[groups][2][4]{};                         // of floats: tensor cores cut off what they add to large sums
-    for (int k = 0; k < between / depth; ++k) {
+    float few[2][4]{};
+    float(*sum)[4] = apart ? few : c.at + j;
+    for (int k = 0; k < rows / depth; ++k) {
       std::uint32_t bits[4];
       right(bits, b.from(k * depth), j * 8);
-      for (int g = 0; g < groups; ++g) {
-        auto* sum = sizeof(T) == 4 ? apart[g] : c.at[g] + j;
-        operand[g][k].times(bits[0], bits[1], sum[0]);
-        operand[g][k].times(bits[2], bits[3], sum[1]);
-      }
+      operand[k].times(bits[0], bits[1], sum[0]);
+      operand[k].times(bits[2], bits[3], sum[1]);
     }
-    if constexpr (sizeof(T) == 4)
-      for (int g = 0; g < groups; ++g)
-        for (int i = 0; i < 4; ++i) c.at[g][j][i] += apart[g][0][i], c.at[g][j + 1][i] += apart[g][1][i];
+    if constexpr (apart)
+      for (int i = 0; i < 4; ++i) c.at[j][i] += few[0][i], c.at[j + 1][i] += few[1][i];
   }
 }
 
@@ -186,11 +170,17 @@ TRICYCLE_HD void fill(Panel<T, size> to, const T* from, Index stride, int there,
   const int first = gpu::thread() / in_row, column = gpu::thread() % in_row * numbers;
   if (first >= at_once) return;                          // of 96 numbers 128 threads cannot move whole rows
   if (wide) {
-    for (int i = 0; i < each; ++i)
-      if (int row = first + i * at_once; row < rows) {
-        const bool is_there = row < there && column < n;
-        gpu::begin_copy<16>(to.at + row * to.stride + column, is_there ? from + row * stride + column : from, is_there);
-      }
+    T* at = to.at + first * to.stride + column;
+    const T* of = from + first * stride + column;
+    if (rows % at_once == 0 && there >= rows && n == size) {                             // as most are
+      for (int i = 0; i < each; ++i) gpu::begin_copy<16>(at + i * at_once * to.stride, of + i * at_once * stride, true);
+      return;
+    }
+    TRICYCLE_ROLLED
+    for (int row = first; row < rows; row += at_once) {
+      const bool is_there = row < there && column < n;
+      gpu::begin_copy<16>(to.at + row * to.stride + column, is_there ? from + row * stride + column : from, is_there);
+    }
     return;
   }
   TRICYCLE_ROLLED
@@ -199,33 +189,26 @@ TRICYCLE_HD void fill(Panel<T, size> to, const T* from, Index stride, int there,
     for (int i = column; i < column + numbers; ++i) to.at[row * to.stride + i] = row < there && i < n ? from[row * stride + i] : T(0.f);
 }
 
-/// Write the first `there` rows and n columns of a warp's sums to rows that stand `stride` apart, 16 rows at a time, by way of as
-/// many of shared memory, in which no other warp may be at work.
-template <class T, int rows, int size>
-TRICYCLE_HD void write(const Sums<rows, size>& sums, float* shared, Gather<T> to, Index stride, int there, int n) {
+/// Write the first `there` rows and n columns of a warp's sums to rows that stand `stride` apart, by way of 16 rows of shared
+/// memory, in which no other warp may be at work.
+template <class T, int size>
+TRICYCLE_HD void write(Sums<size> sums, float* shared, Gather<T> to, Index stride, int there, int n) {
   Panel<float, size> staged{shared};
-  TRICYCLE_UNROLLED
-  for (int g = 0; g < sums.groups; ++g) {
-    Sums<16, size> group;
-    for (int j = 0; j < size / 8; ++j)
-      for (int i = 0; i < 4; ++i) group.at[0][j][i] = sums.at[g][j][i];
-    group.each([&](float x, Place p) { staged.at[group.row(p.which) * staged.stride + p.column] = x; });
-    gpu::warp_barrier();
-    TRICYCLE_ROLLED
-    for (int i = sums.lane(); i < 16 * size / gpu_lanes; i += gpu::warp) {
-      int row = i / (size / gpu_lanes), column = i % (size / gpu_lanes) * gpu_lanes;
-      if (16 * g + row < there && column < n)
-        loop<true>(column, column + gpu_lanes < n ? column + gpu_lanes : n, [&](auto at) {
-          Gather<T>{to.at + (16 * g + row) * stride, to.add}[at] = Row<const float>{staged.from(row).at}[at];
-        });
-    }
-    gpu::warp_barrier();
+  sums.each([&](float x, Place p) { staged.at[sums.row(p.which) * staged.stride + p.column] = x; });
+  gpu::warp_barrier();
+  TRICYCLE_ROLLED
+  for (int i = sums.lane(); i < 16 * size / gpu_lanes; i += gpu::warp) {
+    int row = i / (size / gpu_lanes), column = i % (size / gpu_lanes) * gpu_lanes;
+    if (row < there && column < n)
+      loop<true>(column, column + gpu_lanes < n ? column + gpu_lanes : n, [&](auto at) {
+        Gather<T>{to.at + row * stride, to.add}[at] = Row<const float>{staged.from(row).at}[at];
+      });
   }
+  gpu::warp_barrier();
 }
 
 }  // namespace kernel
 }
 }  // namespace tricycle
 #undef TRICYCLE_ROLLED
-#undef TRICYCLE_UNROLLED
 #endif

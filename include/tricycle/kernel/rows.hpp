@@ -13,7 +13,7 @@ namespace detail {
 /// are shorter still. A long row gets so many threads that few are under way: what is read of it again is in the cache.
 template <class F, int team>
 struct RowsOnGpu {
-  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 0 : gpu::together<F>;
+  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 2 : gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
   bool aligned;
@@ -34,7 +34,7 @@ void rows_on_gpu(Device device, Index count, Index n, const F& f) {
 
 /// Rows up to this long are a warp's, longer ones that of so many threads.
 inline constexpr Index short_row = 4096;
-inline constexpr int long_team = 1024;
+inline constexpr int long_team = 512;
 
 }  // namespace detail
 #endif
