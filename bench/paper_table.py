@@ -53,12 +53,9 @@ def worth_doing(step):
     ideas = [
         (milliseconds(columns), len(columns),
          "Gamma's and beta's gradients in the kernel that makes x's, as llm.c has it: now x and its gradient are read again for each. (Partial sums of some blocks are a little traffic still.)"),
-        (saved(2 * n * m.vocabulary), len(named("CrossEntropyForward")),
-         "The classifier's loss and gradient in one kernel, which reads the logits once: a row of 100 KB fits into a multiprocessor's shared memory. (If rows that are read again come from "
-         "memory and not from the L2 cache, today's two kernels cost more than the account says, and this saves more.)"),
         (1e3 * 2 * m.layers * step.score_flop() / FLOPS_A_SECOND, m.layers,
          "One kernel for the way back through attention: five products for each pair of tokens instead of seven. Its sums of dq need float atomics, which are not reproducible, or an order. "
-         "(See below: the rate of flash is the least certain figure here.)"),
+         "(At the rate that was measured, see below, it would save more.)"),
         (milliseconds(casts_back) - milliseconds([l for l in casts_back if l.part == "embedding"]), len(casts_back) - 1,
          "Products write the gradients of weights as float, straight into the parameter's gradient, as `classify` already does: no bf16 copy of them, no casts. "
          "(The products then write 2 bytes more a weight, which is not taken off.) It is more exact, too."),
@@ -78,9 +75,9 @@ def write(model, checked, out):
     ours, theirs = step.launches, llmc.launches
     m, n = model, step.rows
     useful = 6 * (step.parameters() - m.context * m.width) + 12 * m.layers * m.width * m.context
-    lines = ["# The paper account of a GPT-2 124M step on a GPU: predicted, never measured", ""]
+    lines = ["# The paper account of a GPT-2 124M step on a GPU: what it takes at least", ""]
     lines += [f"Made by `bench/paper_step.py`. {m.batch} windows of {m.context} tokens, {m.layers} layers, {m.heads} heads, width {m.width}, vocabulary {m.vocabulary}, biases, tied, bf16, no dropout; "
-              f"{step.parameters():,} parameters. No GPU ran for this page.", "",
+              f"{step.parameters():,} parameters. Nothing of this is measured; what was, is in [gpu_step.md](gpu_step.md).", "",
               f"Each kernel takes at least the longer of its bytes / {BYTES_A_SECOND / 1e12} TB/s and its FLOP / {FLOPS_A_SECOND / 1e12:.0f} TFLOP/s: what an H200 was seen to do with a large copy and a large product. "
               f"(An H100 was seen to copy {H100_BYTES_A_SECOND / 1e12} TB/s.) Every number counts as read once and written once by each kernel that needs it; attention counts pairs of tokens that see each other. "
               "What this leaves out: numbers that are read again from memory, or found in the L2 cache; tiles that do not fill the GPU; chains of waiting in small kernels; the time between kernels.", "", checked, ""]
@@ -95,7 +92,7 @@ def write(model, checked, out):
         lines.append(f"| tokens/s at that, and of 989 TFLOP/s (6 N + 12 L d T a token) | {n / a:.0f} k, {1e5 * useful * n / a / 989e12:.0f} % | {n / b:.0f} k, {1e5 * useful * n / b / 989e12:.0f} % |")
     lines += ["", f"Kernels of a captured step follow each other in some {1e6 * NODE_SECONDS:.1f} µs, of which the small ones hide nothing: {kernels(ours)} kernels would be {1e3 * NODE_SECONDS * kernels(ours):.1f} ms at most. "
               "No step gets near its least time.", "", *by_part(ours, theirs), ""]
-    lines += ["## What is worth doing next", "", "By what it takes off the account, the most first; none of it is measured.", ""]
+    lines += ["## What is worth doing next", "", "By what it takes off the account, the most first.", ""]
     for i, (ms, fewer, what) in enumerate(worth_doing(step), 1):
         lines.append(f"{i}. **{ms:.2f} ms**, {fewer} fewer kernel{'s' if fewer != 1 else ''}. {what}")
     flash = [l for l in ours if l.part == "flash"]
