@@ -3,7 +3,7 @@
 # training step against PyTorch's. What it finds is in $OUT (bench/results/gpu/ unless set), as it comes; last a table.
 #
 #   bench/carry.sh [--build]        before: fills .carry/ with what the GPU machine lacks (and with programs built by nvcc)
-#   bench/gpu.sh [SECTION...]       on the GPU machine: tests, profile, sanitizer, steps, or some of these
+#   bench/gpu.sh [SECTION...]       on the GPU machine: tests, profile, steps, sanitizer, or some of these
 #   bench/gpu.sh --rehearse         here, without a GPU: CPU and emulator, tiny sizes
 #
 # Each section may fail, or run out of its time, without ending the others. PYTHON names an interpreter with PyTorch.
@@ -91,7 +91,7 @@ section_sanitizer() {
   for tool in memcheck racecheck synccheck initcheck; do
     for test in "training:a GPU learns*" "attention:flash attention reads and writes in place*"; do
       path=$bin/test_cuda_${test%%:*}
-      { timeout --foreground -k 3 "${SANITIZER_LIMIT:-55}" compute-sanitizer --tool $tool --print-limit 5 --error-exitcode 9 "$path" "${test#*:}" >"$path.$tool.log" 2>&1 ||
+      { timeout -k 3 "${SANITIZER_LIMIT:-55}" compute-sanitizer --tool $tool --print-limit 5 --error-exitcode 9 "$path" "${test#*:}" >"$path.$tool.log" 2>&1 ||
         say "FAILED ($?, 124 is out of time): $tool $test" >>"$path.$tool.log"; } &
     done
   done
@@ -195,7 +195,7 @@ section() {
 }
 section machine 15 machine.txt
 section build 240 build.log
-for name in ${*:-tests profile sanitizer steps}; do
+for name in ${*:-tests profile steps sanitizer}; do
   case $name in tests | profile) limit=90 ;; sanitizer) limit=60 ;; *) limit=400 ;; esac
   section "$name" $limit "$name.log"
 done
