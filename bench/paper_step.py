@@ -2,7 +2,7 @@
 
     python3 bench/paper_step.py [--launches build/gpu_rehearsal/bench/launches] [--batch 64] [--out FILE]
 
-Predicted, never measured. It lists the launches as the library makes them. --launches names the program that says what the
+Worked out, not measured. It lists the launches as the library makes them. --launches names the program that says what the
 library really asks of a GPU, in the emulator (bench/gpu.sh --rehearse builds it): then the list is compared with that, for several small models, and a
 difference is an error. Writes a table to bench/results/gpu_paper.md. Needs Python alone.
 """
