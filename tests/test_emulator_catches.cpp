@@ -159,6 +159,8 @@ TEST_CASE("a wide access is not aligned") {
       emulator::ldmatrix(r, s + thread() * 8, 4, false);
     }, 1, 32, 512), done();
   }, "reads 16 bytes at once");
+  check_dies([] { auto* p = device<float>(8); run([p] { emulator::cp_async(static_cast<char*>(emulator::dynamic_shared()), p + 1, 16, true); }, 1, 1, 64), done(); }, "reads 16 bytes at once at byte 4");
+  check_dies([] { auto* p = device<float>(8); run([p] { emulator::cp_async(p, p + 4, 16, true); }, 1, 1, 64), done(); }, "cp.async writes byte 0 of an allocation");
 }
 
 // ---------------------------------------------------------------- threads that miss each other

@@ -1,4 +1,4 @@
-// The emulated GPU's tensor cores: fragments of matrices are fetched and multiplied as PTX says.
+// The emulated GPU's tensor cores, and what brings their operands: matrices are fetched and multiplied as PTX says.
 #include <cmath>
 #include <cstring>
 #include "emulator/testing.hpp"
@@ -52,6 +52,24 @@ TEST_CASE("one matrix of 8 by 8, as it is and transposed") {
     std::uint32_t row = lane / 4, column = lane % 4 * 2;
     CHECK(got[lane] == (row * 8 + column | (row * 8 + column + 1) << 16));
     CHECK(got[32 + lane] == (column * 8 + row | ((column + 1) * 8 + row) << 16));
+  }
+}
+
+TEST_CASE("what is copied in the background is there once it was waited for") {
+  std::vector<std::uint32_t> numbers(32);
+  for (std::size_t i = 0; i < 32; ++i) numbers[i] = static_cast<std::uint32_t>(7 * i + 1);
+  Numbers<std::uint32_t> from(numbers), n(64);
+  REQUIRE(run([from = from.p, to = n.p] {
+    auto* s = static_cast<std::uint32_t*>(emulator::dynamic_shared());
+    emulator::cp_async(s + thread(), from + thread(), 4, thread() % 2 == 0);
+    to[thread()] = s[thread()];
+    emulator::cp_async_wait_all();
+    to[32 + thread()] = s[thread()];
+  }, 1, 32, 128) == cudaSuccess);
+  const auto got = n.read();
+  for (std::size_t i = 0; i < 32; ++i) {
+    CHECK(got[i] == 0xffffffff);
+    CHECK(got[32 + i] == (i % 2 == 0 ? numbers[i] : 0));
   }
 }
 
