@@ -93,7 +93,7 @@ struct FlashBackQueries : Warps<T, size> {
 template <class T, int size>
 struct FlashBackKeys : Warps<T, size> {
   using Of = Warps<T, size>;
-  static constexpr int step = size > 64 ? 16 : 32, together = size <= 64 ? 3 : 2;
+  static constexpr int step = size > 64 ? 16 : 32, together = size <= 64 && sizeof(T) == 2 ? 3 : 2;
   static constexpr std::size_t panels = Of::panel_bytes(2 * Of::rows + 2 * Of::stages * step), shared_bytes = panels + Of::stages * step * sizeof(QueryBack);
   Attention a; Heads<const T> q, k, v, grad; const RowTotal* totals; const float* inner; float scale; GatherHeads<T> dk, dv;
 

@@ -33,7 +33,7 @@ struct ManyOnGpu {
     }
     const Share<F>& share = shares[mine];
     Index block = gpu::block() - share.first_block;
-    if constexpr (by_rows) share.f(GpuTeam<is_wide<F>, threads>(block, share.n, false));
+    if constexpr (by_rows) share.f(GpuTeam<is_wide<F>, threads>(block, share.n));
     else {
       constexpr Index width = is_wide<F> ? lanes : 1;
       Index from = (block * threads + gpu::thread()) * width;

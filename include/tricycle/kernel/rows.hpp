@@ -9,18 +9,21 @@ namespace kernel {
 #ifdef TRICYCLE_CUDA
 namespace detail {
 
+/// Can all rows of F begin at 16 bytes? It says when they do.
+template <class F> inline constexpr bool can_align = requires(const F& f, Index n) { f.aligned(n); };
+
 /// On a GPU a block has one long row, or a short one for each of its warps; or for each `F::team` threads, if F says that its rows
 /// are shorter still. A long row gets so many threads that few are under way: what is read of it again is in the cache.
 template <class F, int team>
 struct RowsOnGpu {
-  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 2 : gpu::together<F>;
+  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 0 : gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
   bool aligned;
   F f;
   TRICYCLE_HD void operator()() const {
     Index row = gpu::block() * (threads / team) + gpu::thread() / team;
-    if (row < count) f(GpuTeam<is_wide<F>, team>(row, n, aligned));
+    if (row < count) f(GpuTeam<is_wide<F>, team, can_align<F>>(row, n, aligned));
   }
 };
 
@@ -28,7 +31,7 @@ template <int team, class F>
 void rows_on_gpu(Device device, Index count, Index n, const F& f) {
   using Kernel = RowsOnGpu<F, team>;
   bool aligned = false;
-  if constexpr (requires { f.aligned(n); }) aligned = f.aligned(n);
+  if constexpr (can_align<F>) aligned = f.aligned(n);
   gpu::launch(device, kernel::split(count, Kernel::threads / team), Kernel{count, n, aligned, f}, Kernel::shared_bytes);
 }
 

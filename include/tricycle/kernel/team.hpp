@@ -99,17 +99,17 @@ struct Team : detail::Reductions<Team<wide>, wide> {
 #ifdef TRICYCLE_CUDA
 /// The same by `size` threads of a GPU, a warp or less of one, or a whole block: each has every size-th pack, and what they have is joined
 /// in pairs. All of them must call what the formula calls. `aligned`: do all rows that a wide formula reads and writes begin at
-/// 16 bytes? Then its lambdas are handed Aligned instead of Lanes.
-template <bool wide, int size>
-struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
+/// 16 bytes? Then its lambdas are handed Aligned instead of Lanes. (`can_align`: may that be? If not, no code is made for it.)
+template <bool wide, int size, bool can_align = false>
+struct GpuTeam : detail::Reductions<GpuTeam<wide, size, can_align>, wide> {
   Index index, n;
   bool aligned;
-  TRICYCLE_HD GpuTeam(Index i, Index numbers, bool is_aligned) : index(i), n(numbers), aligned(is_aligned) {}
+  TRICYCLE_HD GpuTeam(Index i, Index numbers, bool is_aligned = false) : index(i), n(numbers), aligned(is_aligned) {}
 
   template <class F>
   TRICYCLE_HD void each(F&& f) const {
     constexpr Index mine = wide ? lanes : 1;
-    if constexpr (wide)
+    if constexpr (wide && can_align)
       if (aligned) {
         for (Index i = member() * lanes; i < whole(); i += size * lanes) f(Aligned{{i}});
         if (has_tail()) f(tail());
@@ -135,7 +135,7 @@ struct GpuTeam : detail::Reductions<GpuTeam<wide, size>, wide> {
   TRICYCLE_HD R fold(F& f, R neutral, Join join) const {
     using Number = std::conditional_t<wide, Pack, R>;
     Number mine(neutral);
-    if constexpr (wide)
+    if constexpr (wide && can_align)
       if (aligned) {
         constexpr Index step = size * lanes, at_once = 4;        // so many are on their way before the first must be there
         for (Index i = member() * lanes; i < whole(); i += at_once * step) {
