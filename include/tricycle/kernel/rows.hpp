@@ -16,7 +16,7 @@ template <class F> inline constexpr bool can_align = requires(const F& f, Index 
 /// are shorter still. A long row gets so many threads that few are under way: what is read of it again is in the cache.
 template <class F, int team>
 struct RowsOnGpu {
-  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 0 : gpu::together<F>;
+  static constexpr int threads = team > gpu::warp ? team : 256, together = team > gpu::warp ? 1 : gpu::together<F>;
   static constexpr std::size_t shared_bytes = team > gpu::warp ? threads / gpu::warp * sizeof(double) : 0;
   Index count, n;
   bool aligned;
