@@ -1,6 +1,6 @@
 #!/bin/sh
-# All that a GPU can tell of this library, in one command of at most 9 minutes: tests on it, compute-sanitizer, and the
-# training step against PyTorch's. What it finds is in $OUT (bench/results/gpu/ unless set), as it comes; last a table.
+# All that a GPU can tell of this library, in one command of at most 9 minutes: tests on it, a profile by kernel, the
+# training step against PyTorch's, and compute-sanitizer. What it finds is in $OUT (bench/results/gpu/ unless set), as it comes; last a table.
 #
 #   bench/carry.sh [--build]        before: fills .carry/ with what the GPU machine lacks (and with programs built by nvcc)
 #   bench/gpu.sh [SECTION...]       on the GPU machine: tests, profile, steps, sanitizer, or some of these
@@ -74,7 +74,7 @@ section_build() {
 # ------------------------------------------------------------ tests, side by side
 
 section_tests() {
-  failed=0 limit=70 jobs=$(nproc)
+  limit=70 jobs=$(nproc)
   if [ -n "$rehearse" ]; then limit=600 jobs=1; fi         # the emulator is slow
   : >$build/tests.failed
   for path in "$bin"/test_gpu_* "$bin"/test_cuda_*; do echo "$path"; done | xargs -P "$jobs" -I '{}' sh -c '

@@ -97,8 +97,7 @@ def write(model, checked, out):
         lines.append(f"{i}. **{ms:.2f} ms**, {fewer} fewer kernel{'s' if fewer != 1 else ''}. {what}")
     flash = [l for l in ours if l.part == "flash"]
     lines += ["", "What an H200 showed that no account on paper does ([gpu_step.md](gpu_step.md)):",
-              "", f"- Flash attention is {milliseconds(flash):.1f} ms here because its products count at the rate of cuBLASLt's. It takes some 28 ms: ours uses `mma.sync`, and waits for its own results most of the time. "
-              "cuDNN's, with `wgmma`, takes some 17.",
+              "", f"- Flash attention is {milliseconds(flash):.1f} ms here because its products count at the rate of cuBLASLt's. It takes some 28 ms: ours uses `mma.sync`, and waits for its own results most of the time.",
               "- cuBLASLt's products of bf16 do 710 to 860 TFLOP/s, but the one with GELU's derivative 530.",
               "- Kernels that read and write rows do 2.3 to 3.6 TB/s, those that sum columns or move single numbers 3.7 to 4.2.", ""]
     lines += ["## Ours", "", *table(ours), "", "## llm.c's", "",

@@ -101,7 +101,7 @@ struct CrossEntropyBackward {
   }
   bool aligned(Index) const { return rows_are_aligned(x, stride) && rows_are_aligned(dx.at, stride); }
 };
-/// Both at once, for whom the logits serve no more: they become their gradient in place.
+/// Both at once, for whom the logits serve no more: they become their gradient in place. (No label is ignored here.)
 template <class T, class Id>
 struct CrossEntropyInPlace {
   static constexpr bool wide = std::same_as<compute<T>, float>;
