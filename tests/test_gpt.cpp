@@ -156,6 +156,32 @@ TEST_CASE("dropout drops while training and not otherwise, the same for the same
   CHECK(draw(1) != draw(2));
 }
 
+TEST_CASE("each dropout of a GPT drops") {
+  GPTConfig config = small;
+  config.n_layers = 2, config.dropout = 0.3f;
+  auto ids = to_tensor<int>(some_ids(32), {1, 32});
+  for (const char* activation : {"gelu", "swiglu"})
+    for (bool bias : {false, true}) {
+      config.activation = activation, config.bias = bias;
+      seed(9);
+      GPT<float> model(config);
+      std::vector<std::pair<std::string, Dropout*>> all;
+      auto find = [&](const std::string& name, auto& part) {
+        if constexpr (requires { part.probability; }) all.push_back({name, &part});
+      };
+      detail::walk_parts(model, find, "");
+      REQUIRE(all.size() == 1 + 2 * 3);                  // of the embeddings; in each block attention's two and the small network's
+      const auto without = (model.eval(), model(ids).to_vector());
+      for (auto& [name, dropout] : all) {
+        INFO(activation << ' ' << name);
+        CHECK(dropout->probability == 0.3f);
+        dropout->training = true;
+        CHECK(model(ids).to_vector() != without);
+        dropout->training = false;
+      }
+    }
+}
+
 TEST_CASE("the gradients of a GPT of every kind") {
   seed(21);
   auto inputs = to_tensor<int>({{1, 0, 2}, {4, 4, 3}}), targets = to_tensor<int>({{0, 2, 2}, {4, 3, 1}});

@@ -93,6 +93,18 @@ TEST_CASE("sampling keeps to what it is told") {
   CHECK_THROWS_WITH(sample(logits, {}), Catch::Contains("not finite"));
 }
 
+TEST_CASE("sampling is at a temperature of 0.8 unless told otherwise") {
+  const std::vector<float> logits{1, 0.5f, 0, 2, -1};
+  for (std::uint64_t s = 0; s < 200; ++s) {
+    auto drawn = [&](const GenerateOptions& options) {
+      seed(s);
+      return sample(logits, options);
+    };
+    CHECK(drawn({}) == drawn({.temperature = 0.8}));
+  }
+  CHECK(GenerateOptions{}.temperature == 0.8);
+}
+
 TEST_CASE("a repetition penalty divides what is above 0 and multiplies what is not, once") {
   std::vector<float> logits{2.f, -1.f, 1.5f, -1.2f};
   const std::vector<int> seen{0, 1, 0, 0};

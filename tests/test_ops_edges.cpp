@@ -197,6 +197,18 @@ TEMPLATE_TEST_CASE("the larger and the smaller of two: ties go to the second, Na
   CHECK(are(b.grad(), {0, 0, 0, NaN, std::log(2.0)}));
 }
 
+TEMPLATE_TEST_CASE("the gradient of a maximum or minimum goes to the first of equals", "[ops]", float, double) {
+  for (double sign : {1.0, -1.0}) {
+    auto x = to_tensor<TestType>({{3, 5, 5}, {5, 0, 0}, {0, 0, 0}});
+    auto best = [&](const tc::Axes& over) { return sign > 0 ? tc::max(x * sign, over) : tc::min(x * sign, over); };
+    (best({{1}}) * to_tensor<TestType>({1, 10, 100})).backward();
+    CHECK(are(x.grad(), {0, sign, 0, 10 * sign, 0, 0, 100 * sign, 0, 0}));
+    x.zero_grad();
+    best({}).backward();
+    CHECK(are(x.grad(), {0, sign, 0, 0, 0, 0, 0, 0, 0}));
+  }
+}
+
 TEMPLATE_TEST_CASE("a truth that is masked is an infinite surprise, of a finite gradient", "[ops]", float, double) {
   auto x = to_tensor<TestType>({{-inf, -inf, -inf}, {-inf, 0, 0}});
   auto loss = tc::cross_entropy(to_tensor<int>({2, 0}), x);

@@ -22,7 +22,8 @@ TEST_CASE("GPT-2's four sizes have as many parameters as the published ones", "[
   CHECK(parameter_count(gpt2_355m_config().model) == 354'823'168);
   CHECK(parameter_count(gpt2_774m_config().model) == 774'030'080);
   CHECK(parameter_count(gpt2_1558m_config().model) == 1'557'611'200);
-  for (auto config : {gpt2_124m_config(), gpt2_1558m_config()}) {
+  CHECK((gpt2_124m_config().model.n_heads == 12 && gpt2_355m_config().model.n_heads == 16 && gpt2_774m_config().model.n_heads == 20 && gpt2_1558m_config().model.n_heads == 25));
+  for (auto config : {gpt2_124m_config(), gpt2_355m_config(), gpt2_774m_config(), gpt2_1558m_config()}) {
     CHECK((config.model.context_window == 1024 && config.model.tied && config.model.dropout == 0));
     CHECK(config.batch * config.accumulate * config.model.context_window == 491'520);
   }
@@ -39,6 +40,11 @@ TEST_CASE("the other configurations, by hand", "[configs]") {
   const ShakespeareConfig c;
   CHECK((c.model.n_heads == 6 && c.model.dropout == 0.2f && c.learning_rate == 1e-3 && c.least_learning_rate == 1e-4 && c.warm_up == 100 && c.weight_decay == 0.1));
   CHECK((c.beta_1 == 0.9 && c.beta_2 == 0.99 && c.steps == 5000 && c.batch == 32));
+  const SmolGPTConfig smol;
+  CHECK((smol.model.n_heads == 6 && smol.model.n_layers == 6 && smol.model.dropout == 0.2f && smol.batch == 20 && smol.accumulate == 4));
+  const auto gpu = nanogpt_gpu_config(), cpu = nanogpt_cpu_config();         // train_shakespeare_char.py, and what nanoGPT's README says for a CPU
+  CHECK((gpu.model.n_heads == 6 && gpu.model.dropout == 0.2f && gpu.batch == 64 && gpu.steps == 5000 && gpu.learning_rate == 1e-3));
+  CHECK((cpu.model.n_heads == 4 && cpu.model.dropout == 0 && cpu.batch == 12 && cpu.steps == 2000 && cpu.learning_rate == 1e-3));
   for (auto& [name, config] : named_configs()) CHECK(to_json(named_config(name)).dump() == to_json(config()).dump());
   CHECK(config_names() == "nanogpt_cpu|nanogpt_gpu|debug|shakespeare|smol_gpt|gpt2_124m|gpt2_355m|gpt2_774m|gpt2_1558m");
   CHECK(refusal([] { named_config("gpt3"); }) == "config: there is no \"gpt3\": it is one of " + config_names());

@@ -1,4 +1,4 @@
-// Muon and half's loss scale on a GPU: what they do on the CPU, captured or not, without waiting for anything.
+// Optimisers, half's loss scale and the tools for gradients on a GPU: what they do on the CPU, captured or not, without waiting for anything.
 #include "../catch.hpp"
 #include "../refusal.hpp"
 #include "tricycle/tricycle.hpp"
@@ -108,6 +108,33 @@ TEST_CASE("numbers of another device are refused before a kernel sees them", "[o
   CHECK(refusal([&] { on_cpu.clip_gradients(run.model); }) == "loss scale: it is on cpu, but the model is on cuda:0");
   run.model.norm.from_gpu();
   CHECK(refusal([&] { clip_gradients(run.model, 1); }).find("clip_gradients: \"norm.gamma\" is on cpu, but others are on cuda:0") == 0);
+}
+
+TEST_CASE("stochastic gradient descent on a GPU is the CPU's", "[optimisers]") {
+  auto trained = [](Device device) {
+    seed(3);
+    Dense layer(5, 3, {.bias = true});
+    layer.to(device);
+    StochasticGradientDescent optimiser{.learning_rate = 0.1, .weight_decay = 0.01, .momentum = 0.9};
+    auto x = normal({8, 5}, 0, 1, {.requires_grad = false}).to(device);
+    for (int i = 0; i < 5; ++i) {
+      mean_squared_error(zeros({8, 3}, {.requires_grad = false, .device = device}), layer(x)).backward();
+      layer.update(optimiser);
+    }
+    return layer.weights.as<float>().detach().from_gpu();
+  };
+  CHECK(close_to(trained(Device::cuda()), trained(Device::cpu), 1e-5, 1e-6));
+}
+
+TEST_CASE("gradients are cut, and held against finite differences, on a GPU, too", "[tape]") {
+  auto x = to_tensor({3, -4, 0.25}, {.device = Device::cuda()});
+  (x * x).backward({.clip = 1.0});
+  CHECK(x.grad().to_vector() == std::vector<float>{1, -1, 0.5f});
+  seed(2);
+  MLPBlock block({.embedding_dim = 4, .bias = true});
+  to<double>(block);
+  block.to_gpu();
+  CHECK_NOTHROW(gradcheck(block, {normal<double>({3, 4}, 0, 1, {.device = Device::cuda()})}));
 }
 
 TEST_CASE("anomaly mode looks at numbers of a GPU, too", "[anomaly]") {

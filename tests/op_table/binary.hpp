@@ -36,14 +36,14 @@ Rows<T> binary_rows() {
       // ------------------------------------------------ one or the other
       row("where", "[] [] | [5] [] | [1] [7] | [0] [1] | [37] [37] | [4 1] [1 3] | [2 3 4 5] [3 1 5] | [300 401] [401]", numbers, [](auto& a, auto& b) { return tc::where(a < b, a * a, b + 1); },
           reference::each([](Real a, Real b) { return a < b ? a * a : b + 1; })),
-      row("where: the condition broadcasts", "[3 1] [4] | [2 1 5] [2 3 1]", numbers, [](auto& a, auto& b) { return tc::where(a + b > a * b, tc::sum(a), b); },
+      row("where: the condition broadcasts", "[3 1] [4] | [2 1 5] [2 3 1] | [] [5] | [0] [1] | [2 2] [1 2]", numbers, [](auto& a, auto& b) { return tc::where(a + b > a * b, tc::sum(a), b); },
           [](auto& in) {
             const auto total = reference::over({}, reference::sum)({in[0]});
             return reference::each([&](Real a, Real b) { return a + b > a * b ? total.at[0] : b; })(in);
           }),
       row("where: a number", few, off_0, [](auto& x) { return tc::where(x > x * 0, x, 0.5) + tc::where(x < x * 0, -1.5, x); },
           reference::each([](Real x) { return (x > 0 ? x : 0.5L) + (x < 0 ? -1.5L : x); })),
-      row("masked_fill", "[5] [5] | [2 3 17] [3 1] | [30 41] []", numbers, [](auto& x, auto& y) { return tc::masked_fill(x, x > y, 7) * y; }, reference::each([](Real x, Real y) { return (x > y ? 7 : x) * y; })),
+      row("masked_fill", "[5] [5] | [2 3 17] [3 1] | [30 41] [] | [3 4] [] | [2 0] [] | [7 1 3] [7 1 3]", numbers, [](auto& x, auto& y) { return tc::masked_fill(x, x > y, 7) * y; }, reference::each([](Real x, Real y) { return (x > y ? 7 : x) * y; })),
 
       // ------------------------------------------------ between element types
       row("cast: to double and back", any_shape, numbers, [](auto& x) { return tc::cast<double>(x); }, reference::each([](Real x) { return x; })),

@@ -1,10 +1,12 @@
 // Rows of the op table: einsum, and dense layers.
 #pragma once
+#include <map>
+#include <set>
 #include "row.hpp"
 #include "tricycle/op/dense.hpp"
 #include "tricycle/op/einsum.hpp"
 
-/// An einsum, read by the compiler, and the shapes that it is called with.
+/// An einsum, read by the compiler, and shapes that it is called with; in double four more are drawn.
 struct Product {
   tricycle::Einsum einsum;
   const char* shapes;
@@ -152,6 +154,27 @@ inline std::vector<Product> products() {
   };
 }
 
+/// Shapes that fit a subscript: an extent for each letter, small ones where an operand has many, and up to two axes for '...'.
+inline std::vector<Shape> drawn_shapes(std::string_view subscript, std::mt19937_64& random) {
+  const std::string_view operands = subscript.substr(0, subscript.find("->"));
+  std::size_t longest = 0, length = 0;
+  for (char c : operands) length = c == ',' ? 0 : length + 1, longest = std::max(longest, length);
+  auto extent = [&, most = longest > 4 ? 2u : longest > 3 ? 3u : 6u] { return static_cast<Index>(1 + random() % most); };
+
+  std::map<char, Index> extents;
+  Shape dots;
+  const bool may_have_dots = operands.size() == subscript.size() || subscript.find('.', operands.size()) != subscript.npos;
+  for (auto n = may_have_dots ? random() % 3 : 0; n > 0; --n) dots.push_back(extent());
+  std::vector<Shape> shapes(1);
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    const char c = operands[i];
+    if (c == ',') shapes.emplace_back();
+    else if (c == '.') shapes.back() = shapes.back().followed_by(dots), i += 2;
+    else if (c != ' ') shapes.back().push_back(extents.try_emplace(c, extent()).first->second);
+  }
+  return shapes;
+}
+
 template <class T>
 Rows<T> dense_rows() {
   using namespace usual_shapes;
@@ -166,10 +189,10 @@ Rows<T> dense_rows() {
           [](auto& x, auto& w) { return tc::dense(x, w); }, reference::einsum("...i,io->...o")),
       row("dense: with a bias", "[3] [3 4] [4] | [1 1] [1 1] [1] | [2 3] [3 4] [4] | [2 5 33] [33 17] [17] | [0 3] [3 4] [4] | [2 0] [0 4] [4] | [31 64] [64 40] [40]", numbers,
           [](auto& x, auto& w, auto& b) { return tc::dense(x, w, &b); }, dense_with_bias),
-      row("mlp", "[3] [3 5] [5 4] | [2 3] [3 8] [8 3] | [2 5 17] [17 33] [33 9] | [0 3] [3 4] [4 2] | [31 16] [16 64] [64 16]", small,
+      row("mlp", "[3] [3 5] [5 4] | [2 3] [3 8] [8 3] | [2 5 17] [17 33] [33 9] | [0 3] [3 4] [4 2] | [1 1] [1 1] [1 1] | [2 2 5] [5 9] [9 3] | [31 16] [16 64] [64 16]", small,
           [](auto& x, auto& w_1, auto& w_2) { return tc::mlp<T>(x, w_1, nullptr, w_2, nullptr); },
           [=](auto& in) { return reference::einsum("...i,io->...o")({gelu({reference::einsum("...i,io->...o")({in[0], in[1]})}), in[2]}); }),
-      row("mlp: with biases", "[3] [3 5] [5] [5 4] [4] | [2 3] [3 8] [8] [8 3] [3] | [2 5 17] [17 33] [33] [33 9] [9] | [0 3] [3 4] [4] [4 2] [2] | [31 16] [16 64] [64] [64 16] [16]", small,
+      row("mlp: with biases", "[3] [3 5] [5] [5 4] [4] | [2 3] [3 8] [8] [8 3] [3] | [2 5 17] [17 33] [33] [33 9] [9] | [0 3] [3 4] [4] [4 2] [2] | [1 1] [1 1] [1] [1 1] [1] | [2 2 5] [5 9] [9] [9 3] [3] | [31 16] [16 64] [64] [64 16] [16]", small,
           [](auto& x, auto& w_1, auto& b_1, auto& w_2, auto& b_2) { return tc::mlp(x, w_1, &b_1, w_2, &b_2); },
           [=](auto& in) { return dense_with_bias({gelu({dense_with_bias({in[0], in[1], in[2]})}), in[3], in[4]}); }),
   };
@@ -178,10 +201,13 @@ Rows<T> dense_rows() {
 template <class T>
 Rows<T> einsum_rows() {
   auto row = [](auto&&... cells) { return make_row<T>(cells...); };
-  Rows<T> all{row("einsum: of a tensor", "[2 3] [3 4]", domains::small, [](auto& a, auto& b) { return a.template einsum<"ij,jk->ik">(b); }, reference::einsum("ij,jk->ik"))};
+  Rows<T> all{row("einsum: of a tensor", "[2 3] [3 4] | [1 1] [1 1] | [2 0] [0 4] | [0 3] [3 4] | [5 1] [1 7] | [33 17] [17 19]", domains::small, [](auto& a, auto& b) { return a.template einsum<"ij,jk->ik">(b); }, reference::einsum("ij,jk->ik"))};
+  [[maybe_unused]] std::mt19937_64 random(20240229);
   for (const Product& product : products()) {
     const std::string subscript(product.einsum.subscript());
     all.push_back(row("Einsum: " + subscript, product.shapes, domains::small, [e = product.einsum](const std::vector<Tensor<T>>& in) { return e(in); }, reference::einsum(subscript)));
+    if constexpr (std::same_as<T, double>)               // of what cancels, fewer digits leave too little to hold against anything
+      for (int i = 0; i < 4; ++i) all.back().cases.push_back(drawn_shapes(subscript, random));
   }
   return all;
 }

@@ -41,7 +41,7 @@ Rows<T> reduce_rows() {
       row("prod: first and last axis, kept", "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [3 5 9]", near_1, [](auto& x) { return tc::prod(x, {{0, 2}, true}); }, reference::over({0, 2}, reference::product, true)),
       row("var", "[5] | [1] | [37] | [3 4] | [2 3 17] | [300 401]", numbers, [](auto& x) { return tc::var(x); }, reference::over({}, reference::variance)),
       row("var: last axis, kept", "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [3 1 37] | [4 50 41]", numbers, [](auto& x) { return tc::var(x, {{2}, true}); }, reference::over({2}, reference::variance, true)),
-      row("var: of a sample, first axis", "[2 3 4] | [2 3 0] | [37 2 3] | [60 5 41]", numbers, [](auto& x) { return tc::var(x, {{0}}, 1); },
+      row("var: of a sample, first axis", "[2 3 4] | [2 3 0] | [5 1 1] | [9 2 5] | [37 2 3] | [60 5 41]", numbers, [](auto& x) { return tc::var(x, {{0}}, 1); },
           [](auto& in) {
             const Real n = static_cast<Real>(in[0].shape[0]);
             return reference::each([=](Real v) { return v * n / (n - 1); })({reference::over({0}, reference::variance)(in)});

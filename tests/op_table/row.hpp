@@ -93,7 +93,7 @@ inline constexpr auto few_pairs = "[] [] | [5] [] | [0] [1] | [37] [37] | [4 1] 
 inline constexpr auto rows = "[1] | [5] | [37] | [0 4] | [2 0] | [3 1] | [4 8] | [2 3 17] | [2 1 3 70] | [300 401] | [3 40000]";
 inline constexpr auto blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1] | [2 400 150] | [1 1 130000]";
 inline constexpr auto few_blocks = "[1 1 1] | [2 3 4] | [0 3 4] | [2 0 4] | [2 3 0] | [3 1 37] | [2 37 3] | [4 50 41]";
-inline constexpr auto few_full = "[1 1 1] | [2 3 4] | [3 1 37] | [2 37 3] | [4 50 41]";
+inline constexpr auto few_full = "[1 1 1] | [2 3 4] | [1 5 1] | [3 1 37] | [2 37 3] | [4 50 41]";
 inline constexpr auto full = "[1 1 1] | [2 3 4] | [1 5 1] | [3 1 37] | [2 37 3] | [60 50 41] | [3 40001 1]";
 }  // namespace usual_shapes
 

@@ -72,7 +72,7 @@ Rows<T> rowwise_rows() {
             const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
             return reference::joined(sum, first_operand(normalised(1e-5L), reference::each([](Real x, Real gamma) { return x * gamma; }))({sum, in[2]}), 0);
           }),
-      row("add_layer_norm: only the norm, shifted", "[5] [5] [5] [5] [5] | [3 4] [3 4] [4] [4] [4] | [2 3 17] [2 3 17] [17] [17] [17] | [30 401] [30 401] [401] [401] [401] | [0 4] [0 4] [4] [4] [4]", numbers,
+      row("add_layer_norm: only the norm, shifted", "[5] [5] [5] [5] [5] | [3 4] [3 4] [4] [4] [4] | [2 3 17] [2 3 17] [17] [17] [17] | [30 401] [30 401] [401] [401] [401] | [1 37] [1 37] [37] [37] [37] | [0 4] [0 4] [4] [4] [4]", numbers,
           [](auto& a, auto& b, auto& gamma, auto& beta, auto& c) { return tc::add_layer_norm(a, b, gamma, beta, 0.1).second * c; },
           [](auto& in) {
             const auto sum = reference::each([](Real a, Real b) { return a + b; })({in[0], in[1]});
@@ -101,7 +101,7 @@ Rows<T> rowwise_rows() {
       // ------------------------------------------------ rotary positions
       row("rotary_encode", "[1 1 1 2] | [2 5 3 6] | [0 3 1 4] | [2 0 1 4] | [2 3 0 4] | [2 3 1 0] | [1 3 2 34] | [1 70 2 64] | [3 17 5 10]", numbers,
           [](auto& x) { return tc::rotary_encode(x); }, rotated(1e4L, 0, 100)),
-      row("rotary_encode: some heads, later on", "[2 5 3 6] | [1 1 2 4] | [2 3 4 38]", numbers,
+      row("rotary_encode: some heads, later on", "[2 5 3 6] | [1 1 2 4] | [1 7 2 10] | [2 3 5 2] | [0 3 2 4] | [2 7 5 10] | [2 3 4 38]", numbers,
           [](auto& x) { return tc::rotary_encode(x, {.theta = 100, .from = 1000, .heads = 2}); }, rotated(100, 1000, 2)),
 
       // ------------------------------------------------ dropout
