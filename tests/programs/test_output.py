@@ -188,25 +188,6 @@ class Output(ProgramTest):
         (folder / 'val.bin').write_bytes(array.array('H', [1, 256]).tobytes())
         self.refuses(1, r'val.bin: id 256 at byte 2 is not in \[0, 256\)', 'train_gpt', *run, '--out', 'none')
 
-    def test_token_files_of_32_bits(self):
-        """They are what a vocabulary of more than 65,536 tokens is written in."""
-        plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-        letters = [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
-        (self.here / 'tokens').mkdir()
-        words = {f'<|{i}|>': 256 + i for i in range(70_000 - 256)}
-        (self.here / 'tokens/vocab.json').write_text(json.dumps({**{token: i for i, token in enumerate(letters)}, **words}))
-        (self.here / 'tokens/merges.txt').write_text('#version: 0.2\n')
-        ids = [69_000 + i % 7 for i in range(2000)]
-        for name, part in ('train.bin', ids[:1800]), ('val.bin', ids[1800:]):
-            (self.here / 'tokens' / name).write_bytes(array.array('I', part).tobytes())
-        run = ['--config', 'debug', '--data', 'tokens', '--tokeniser', 'gpt2', '--tokeniser-files', 'tokens', '--steps', 30, '--eval-every', 15, '--lr', 1e-2]
-        self.assertIn(', 70000 different;', self.trains(*run, '--out', 'out'))
-        losses = [line['val_loss'] for line in metrics(self.here / 'out')]
-        self.assertLess(losses[-1], losses[0])
-        self.assertLess(losses[0], math.log(70_000))
-        (self.here / 'tokens/val.bin').write_bytes(array.array('I', [69_000, 70_000]).tobytes())
-        self.refuses(1, r'val.bin: id 70000 at byte 4 is not in \[0, 70000\)', 'train_gpt', *run, '--out', 'none')
-
     def test_accumulation(self):
         """Several passes make the step of one large batch."""
         for folder, batch, passes in ('one', 8, 1), ('four', 2, 4):
