@@ -24,6 +24,7 @@ if(TARGET train_gpt)
     register_if("${PYTHON}" programs_${what} ${label} ${PYTHON} -B ${tests}/programs/test_${what}.py $<TARGET_FILE_DIR:train_gpt>)
   endfunction()
   register_programs(output fast)
+  register_programs(generate fast)
   register_programs(errors fast)
   register_programs(resume slow)
 

@@ -2,19 +2,11 @@
 #include <cstring>
 #include <numeric>
 #include "catch.hpp"
+#include "pair.hpp"
 #include "refusal.hpp"
 #include "tricycle/tricycle.hpp"
 
 using namespace tricycle;
-
-namespace {
-
-struct Pair : Layer<Pair> {
-  Parameter a{ones({2})}, b{ones({2})};
-  static void parts(auto& self, auto&& part) { part("a", self.a), part("b", self.b); }
-};
-
-}  // namespace
 
 TEMPLATE_TEST_CASE("a file of 16-bit numbers comes back to the bit, into masters and not into an optimiser's memory", "", bf16, half) {
   using tricycle::detail::as_safetensor, tricycle::detail::with_floating;

@@ -1,5 +1,6 @@
 // Layers, optimisers and schedules.
 #include "catch.hpp"
+#include "pair.hpp"
 #include "refusal.hpp"
 #include "tricycle/tricycle.hpp"
 
@@ -11,11 +12,6 @@ struct TwoTimes : Layer<TwoTimes> {
   Dense dense{3, 3};
   template <Floating T> Tensor<T> operator()(const Tensor<T>& x) const { return dense(dense(x)); }
   static void parts(auto& self, auto&& part) { part("dense", self.dense); }
-};
-
-struct Pair : Layer<Pair> {
-  Parameter a{ones({2})}, b{ones({2})};
-  static void parts(auto& self, auto&& part) { part("a", self.a), part("b", self.b); }
 };
 
 template <class Model>

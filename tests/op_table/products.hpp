@@ -1,7 +1,6 @@
 // Rows of the op table: einsum, and dense layers.
 #pragma once
 #include <map>
-#include <set>
 #include "row.hpp"
 #include "tricycle/op/dense.hpp"
 #include "tricycle/op/einsum.hpp"
