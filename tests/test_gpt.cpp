@@ -185,7 +185,7 @@ TEST_CASE("each dropout of a GPT drops") {
 TEST_CASE("the gradients of a GPT of every kind") {
   seed(21);
   auto inputs = to_tensor<int>({{1, 0, 2}, {4, 4, 3}}), targets = to_tensor<int>({{0, 2, 2}, {4, 3, 1}});
-  for (std::string activation : {"gelu", "gelu_exact", "relu", "swish", "glu", "swiglu"})
+  for (std::string activation : {"gelu", "gelu_exact", "relu", "swish", "sigmoid", "tanh", "glu", "swiglu"})
     for (bool modern : {false, true}) {
       INFO(activation);
       GPTConfig config{.vocab_size = 5, .context_window = 4, .embedding_dim = 4, .n_heads = 2, .n_layers = 1, .tied = modern, .bias = !modern, .activation = activation};
@@ -215,7 +215,7 @@ TEST_CASE("a GPT refuses what it cannot read") {
   CHECK_THROWS_WITH(model(to_tensor<int>({{1, -1}})), Catch::Contains("id -1"));
   CHECK_THROWS_WITH(model(Tensor<int>(Shape{1, 257})), Catch::Contains("257 tokens exceed the context of 256"));
   CHECK_THROWS_WITH(GPT<float>({.embedding_dim = 30, .n_heads = 4}), Catch::Contains("30 dimensions do not divide into 4 heads"));
-  CHECK_THROWS_WITH(GPT<float>({.activation = "sine"}), Catch::Contains("no \"sine\": it is one of gelu|gelu_exact|relu|swish|glu|swiglu"));
+  CHECK_THROWS_WITH(GPT<float>({.activation = "sine"}), Catch::Contains("no \"sine\": it is one of gelu|gelu_exact|relu|swish|sigmoid|tanh|glu|swiglu"));
   CHECK_THROWS_WITH(GPT<float>({.norm = "batch"}), Catch::Contains("no \"batch\": it is one of layer_norm|rms_norm"));
   CHECK_THROWS_WITH(GPT<float>({.positions = "none"}), Catch::Contains("no \"none\": it is one of learned|rotary"));
   CHECK_THROWS_WITH(GPT<float>({.embedding_dim = 12, .n_heads = 4, .positions = "rotary"}), Catch::Contains("12 dimensions do not divide into pairs for 4 heads"));

@@ -1,4 +1,5 @@
 // Text from a model: with a cache and without, one prompt and several at a time, and how the next token is chosen.
+#include <numeric>
 #include "catch.hpp"
 #include "tricycle/train/generate.hpp"
 
@@ -70,6 +71,53 @@ TEST_CASE("so does generation with rotary positions, which a cache holds turned"
   while (text.size() < 24) text.push_back(sample(model(to_tensor<int>(text, {1, static_cast<Index>(text.size())})).span().last(13), {.temperature = 0}));
   CHECK(generate(model, {1, 2, 3}, {.tokens = 21, .temperature = 0}) == std::vector<int>(text.begin() + 3, text.end()));
   CHECK(generate(model, {1, 2, 3}, {.tokens = 60}).size() == 60);                // past the context
+}
+
+TEST_CASE("a cache of another batch, of another model, or elsewhere is refused") {
+  GPT<float> model = with_large_weights(5);
+  NoGrad guard;
+  auto cache = model.cache(2);
+  CHECK_THROWS_WITH(model(to_tensor<int>({{1}, {2}, {3}}), &cache),
+                    "cache: keys of shape (3, 1, 4, 8) and values of shape (3, 1, 4, 8) do not fit into one of (context, batch, heads, size) (256, 2, 4, 8)");
+  CHECK(cache.front().length() == 0);
+  model(to_tensor<int>({{1}, {2}}), &cache);
+  auto copy = cache;                                     // which the other's next token does not reach
+  auto logits = model(to_tensor<int>({{3}, {4}}), &copy).to_vector();
+  model(to_tensor<int>({{5}, {6}}), &cache);
+  CHECK(copy.front().keys().to_vector() != cache.front().keys().to_vector());
+  copy.front() = copy.back() = cache.front();
+  CHECK(copy.front().keys().data() != cache.front().keys().data());
+  CHECK(logits.size() == 2 * 13);
+  GPT<float>::Cache none;
+  CHECK_THROWS_WITH(model(to_tensor<int>({{1}}), &none), "gpt: a cache of 0 layers for a model of 2");
+  KeyValueCache<float> layer(8, 1, 2, 4);
+  CHECK_THROWS_WITH(layer.append(zeros({1, 3, 2, 4}), zeros({1, 2, 2, 4})), Catch::Contains("values of shape (1, 2, 2, 4) do not fit"));
+  CHECK_THROWS_WITH(layer.append(zeros({3, 2, 4}), zeros({3, 2, 4})), Catch::Contains("keys of shape (3, 2, 4)"));
+  CHECK_THROWS_WITH(layer.append(zeros({1, 9, 2, 4}), zeros({1, 9, 2, 4})), "cache: 9 tokens more than the 0 seen exceed the context of 8");
+}
+
+TEST_CASE("a large vocabulary is drawn from as if it were sorted, the first of equals first") {
+  std::vector<float> logits(5000);
+  Generator random(4);
+  const double steps = GENERATE(1000.0, 2.0);            // to one: hardly any are equal, or most
+  for (float& x : logits) x = static_cast<float>(std::round(random.normal() * steps) / steps);
+  std::vector<int> order(logits.size());                 // all of it sorted: what sampling is defined by
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)]; });
+  for (double top_p : {1.0, 0.9, 0.3, 1e-9})
+    for (std::size_t top_k : {5000u, 700u, 3u})
+      for (std::uint64_t s = 0; s < 20; ++s) {
+        std::vector<double> share;
+        for (std::size_t i = 0; i < top_k; ++i) share.push_back(std::exp(static_cast<double>(logits[static_cast<std::size_t>(order[i])]) - static_cast<double>(logits[static_cast<std::size_t>(order[0])])));
+        const double all = std::accumulate(share.begin(), share.end(), 0.0);
+        std::size_t n = 0, i = 0;
+        double kept = 0;
+        while (n < share.size() && kept < top_p * all) kept += share[n++];
+        Generator draws(s);
+        for (double at = draws.uniform() * kept; i + 1 < n && at >= share[i]; ++i) at -= share[i];
+        Generator drawn(s);
+        CHECK(sample(logits, {.temperature = 1, .top_k = static_cast<Index>(top_k), .top_p = top_p}, {}, drawn) == order[i]);
+      }
 }
 
 TEST_CASE("sampling keeps to what it is told") {

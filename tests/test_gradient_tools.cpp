@@ -101,6 +101,11 @@ TEST_CASE("backward clips what each op sends to each operand, before it is added
   y.backward({.clip = 0});
   CHECK(x.grad().to_vector() == Numbers{2.75, 2.75, 2.75});
   CHECK_THAT(refusal([&] { y.backward(); }), Contains("freed"));
+
+  auto z = x * x;
+  x.mutable_data()[0] = 7;                               // which the gradient needs as it was
+  CHECK_THAT(refusal([&] { z.backward({.clip = 1}); }), Contains("overwritten"));
+  CHECK(x.grad().to_vector() == Numbers{2.75, 2.75, 2.75});                      // what the leaf had is still there
 }
 
 TEST_CASE("clipping where gradients come jointly, twice to one tensor, and through several results") {

@@ -84,6 +84,12 @@ TEST_CASE("json: numbers are exact", "[json]") {
   REQUIRE(Json(0.1).dump() == "0.1");
   REQUIRE(Json(5e-324).dump() == "5e-324");
   REQUIRE(Json(1e-3f).dump() == "0.001");                // not 0.0010000000474974513
+  for (float most : {std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest()}) {
+    REQUIRE(Json(most).as<float>() == most);             // written as 3.4028235e+38, which is a little more
+    REQUIRE(Json::parse(Json(most).dump()).as<float>() == most);
+  }
+  REQUIRE(refusal([] { Json::parse("3.4028236e38").as<float>(); }) == "json: expected a number within float32, found 3.4028236e+38");
+  REQUIRE(Json(std::numeric_limits<double>::max()).as<double>() == std::numeric_limits<double>::max());
   std::mt19937_64 random(1);
   for (int i = 0; i < 20'000; ++i) {
     auto x = std::bit_cast<double>(random());

@@ -213,6 +213,29 @@ TEST_CASE("an optimiser is a function of a name and a parameter, too") {
   CHECK(asked == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("an optimiser that is copied goes on by itself") {
+  auto twice = [](auto first) {
+    Pair pair;
+    auto step = [&](auto& optimiser) {
+      (pair.a.as<float>() * 3.0 + pair.b.as<float>()).backward();
+      pair.update(optimiser);
+      return pair.a.as<float>().to_vector();
+    };
+    step(first);
+    const auto copy = first;
+    auto one = first, other = first;
+    other = copy;
+    pair.a.assign(ones({2})), pair.b.assign(ones({2}));
+    const auto moved = step(one);
+    pair.a.assign(ones({2})), pair.b.assign(ones({2}));
+    CHECK(step(other) == moved);
+    CHECK((copy.memory.at("a").t.item() == 1 && one.memory.at("a").t.item() == 2 && other.memory.at("b").t.item() == 2));
+  };
+  twice(AdamW{});
+  twice(StochasticGradientDescent{.momentum = 0.9});
+  twice(ParameterGroups{ParameterGroup{every_parameter, AdamW{}}});
+}
+
 TEST_CASE("gradients are clipped by their common norm, even where two share a buffer") {
   Pair pair;
   auto backward = [&] {
@@ -266,6 +289,9 @@ TEMPLATE_TEST_CASE("the precision of a master: 16 bits are a cast that is kept u
   CHECK(first.data() == second.data());
   layer.weights.assign(full({2, 2}, 3));
   CHECK(layer.weights.as<TestType>().data() != first.data());
+  CHECK(static_cast<float>(layer.weights.as<TestType>().at(0, 0)) == 3.f);
+  auto mine = layer.weights.as<TestType>();
+  mine.mutable_data()[0] = TestType(5.f);                // the layer's numbers are still 3
   CHECK(static_cast<float>(layer.weights.as<TestType>().at(0, 0)) == 3.f);
   sum(layer(ones<TestType>({1, 2})) + layer(ones<TestType>({1, 2}))).backward();
   CHECK(layer.weights.as<float>().grad().to_vector() == std::vector<float>{2, 2, 2, 2});

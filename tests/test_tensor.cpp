@@ -1,5 +1,6 @@
 // Tensors of every element type: made, read, seen in parts, put together, and looked up.
 #include <Eigen/Core>
+#include <array>
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/op/choose.hpp"
@@ -152,6 +153,31 @@ TEST_CASE("what is masked has no say, not even NaN", "[tensor]") {
   CHECK(x.grad().to_vector() == std::vector<float>{1, 0});
 }
 
+TEST_CASE("what is masked by a number, of every type", "[tensor]") {
+  const auto i = to_tensor<int>({-1, 0, 2});
+  using Bools = std::vector<bool>;
+  CHECK((i < 2).to_vector() == Bools{true, true, false});
+  CHECK((0 == i).to_vector() == Bools{false, true, false});
+  CHECK((i > -0.5).to_vector() == Bools{false, true, true});             // not of a number rounded to 0
+  CHECK((i != 0u).to_vector() == Bools{true, false, true});
+  CHECK((2 > i).to_vector() == Bools{true, true, false});
+  CHECK((to_tensor<std::uint64_t>(std::vector<std::uint64_t>{1ull << 63}, {1}) > 0).to_vector() == Bools{true});
+  CHECK((to_tensor<tc::half>({1, 2}) < tc::half(2.f)).to_vector() == Bools{true, false});
+  CHECK((to_tensor<std::int8_t>({'a', 'b'}) == 'b').to_vector() == Bools{false, true});
+  CHECK((to_tensor<std::uint8_t>({200, 255}) > -1).to_vector() == Bools{true, true});
+  CHECK((to_tensor<std::int8_t>({-1, 1}) < 200).to_vector() == Bools{true, true});
+  const std::vector<std::int64_t> large{(1LL << 62) + 1};
+  CHECK((tc::view_of(large, {1}) == ((1LL << 62) + 1)).to_vector() == Bools{true});
+  CHECK((tc::view_of(large, {1}) == (1LL << 62)).to_vector() == Bools{false});
+  CHECK((to_tensor<bool>({true, false}) == true).to_vector() == Bools{true, false});
+  CHECK((to_tensor({0.1f, 0.2f}) <= 0.1).to_vector() == Bools{true, false});                     // the number as a float, as in NumPy
+  CHECK((to_tensor<tc::bf16>({0.1f, 0.2f}) == 0.1).to_vector() == Bools{true, false});
+  CHECK((to_tensor(std::numeric_limits<float>::quiet_NaN()) != 1).to_vector() == Bools{true});
+  CHECK(refusal([&] { static_cast<void>(i < ~0ull); }) == "<: numbers of int32 cannot be compared with 18446744073709551615, which is no int64");
+  CHECK(refusal([] { static_cast<void>(to_tensor<std::uint64_t>({1}) == -1); }) == "==: numbers of uint64 cannot be compared with -1, which is no uint64");
+  CHECK(refusal([&] { to_tensor({1}).repeat(-1); }) == "repeat: -1 times");
+}
+
 TEST_CASE("numbers are made", "[tensor]") {
   CHECK(tc::arange(0, 1, 0.25).to_vector() == std::vector<float>{0, 0.25, 0.5, 0.75});
   CHECK(tc::arange<int>(5, -1, -2).to_vector() == std::vector<int>{5, 3, 1});
@@ -222,6 +248,19 @@ TEST_CASE("views of Eigen's matrices", "[tensor]") {
   CHECK(refusal([&] { tc::view_of(rows.leftCols(2)); }).find("do not follow one another") != std::string::npos);
   CHECK(refusal([&] { tc::view_of(rows.col(1)); }).find("do not follow one another") != std::string::npos);
   CHECK(tc::view_of(rows.topRows(1)).shape() == Shape{1, 3});
+}
+
+TEST_CASE("numbers of any span are copied, and parts of a storage onto each other", "[tensor]") {
+  std::array<double, 3> fixed{1, 2, 3};
+  std::vector<int> ids{4, 5};
+  CHECK(to_tensor(std::span(fixed), {3}).to_vector() == std::vector<float>{1, 2, 3});
+  CHECK(to_tensor(std::span(std::as_const(fixed)).first<2>(), {2, 1}).shape() == Shape{2, 1});
+  CHECK(to_tensor<int>(std::span(ids), {2}).to_vector() == ids);
+  auto x = tc::arange(0, 2000);
+  x.view({1999}, 1).assign(x.view({1999}));
+  CHECK(x.to_vector() == tc::concatenate(tc::zeros({1}), tc::arange(0, 1999)).to_vector());
+  x.view({1998}).assign(x.view({1998}, 2));
+  CHECK((x.at(0) == 1 && x.at(1997) == 1998 && x.at(1999) == 1998));
 }
 
 TEST_CASE("close_to forgives what it is told to", "[tensor]") {

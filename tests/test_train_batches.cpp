@@ -72,6 +72,14 @@ TEST_CASE("a loop over a dataset is an epoch, whose last batch may be shorter", 
     for (int y : outputs.to_vector()) rest.push_back(y);
   CHECK(rest == std::vector<int>(epochs[1].begin() + 5, epochs[1].end()));
 
+  std::vector<int> in_order;
+  for (auto [inputs, outputs] : pairs(7).batch(2).to_tensor().seek(1))           // one that has no name is alive as long as the loop
+    for (int y : outputs.to_vector()) in_order.push_back(y);
+  CHECK(in_order == std::vector<int>{10, 20, 30, 40, 50, 60});
+  Index windows = 0;
+  for (auto [inputs, targets] : CausalLMDataset(count_up(9), {.vocab_size = 9, .batch_size = 2, .context_window = 4}).batch().shuffle(1)) windows += inputs.shape()[0];
+  CHECK(windows == 5);
+
   seed(3);
   auto drawn = pairs(50).shuffle().batch(50).next().outputs.to_vector();
   seed(3);
@@ -130,6 +138,17 @@ TEST_CASE("tokens may be of 16 or 32 bits, in memory that somebody keeps", "[dat
     }
     CHECK(alive.expired());
   };
+  auto kept = std::make_shared<std::vector<std::uint16_t>>(100);
+  std::iota(kept->begin(), kept->end(), std::uint16_t{0});
+  auto [training, validation] = split(Tokens(std::span<const std::uint16_t>(*kept), kept), 0.9);
+  kept.reset();                                                                  // both parts keep the numbers
+  CHECK((training.size() == 90 && validation.size() == 10));
+  std::vector<int> some(3);
+  validation.part(2, 5).copy(2, 3, some.data());
+  CHECK(some == std::vector<int>{94, 95, 96});
+  CHECK(refusal([&] { validation.part(2, 9); }) == "tokens: 9 from number 2 on, of 10");
+  CHECK(refusal([&] { validation.copy(8, 3, some.data()); }) == "tokens: 3 from number 8 on, of 10");
+
   check_same(std::uint16_t{}, 65535);
   check_same(std::uint32_t{}, 2147483647);
   int none = 0;
@@ -175,6 +194,15 @@ struct Broken {
   }
 };
 
+/// One for whose batches there is no memory, at times.
+struct NoRoom : Broken {
+  const bool* fails;
+  Batch empty_batch(Index rows) const {
+    check(!*fails, "no room");
+    return Broken::empty_batch(rows);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("what reading ahead throws comes when its turn does", "[data]") {
@@ -184,4 +212,16 @@ TEST_CASE("what reading ahead throws comes when its turn does", "[data]") {
   CHECK_THROWS_WITH(data.next(), "disk: gone");
   data.seek(4);
   CHECK(data.next().inputs.item() == 4);
+}
+
+TEST_CASE("what could not begin to read ahead says so each time, until it can", "[data]") {
+  bool fails = false;
+  Prefetch data(NoRoom{{}, &fails}, 2);
+  CHECK(data.next().inputs.item() == 0);
+  fails = true;
+  CHECK_THROWS_WITH(data.seek(1), "no room");
+  fails = false;
+  for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH(data.next(), "no room");
+  data.seek(1);
+  CHECK(data.next().inputs.item() == 1);
 }

@@ -127,6 +127,10 @@ TEST_CASE("a scale that is no power of 2 ends at 1 all the same, and can be save
   LossScale again;
   again.restore(scale.saved());
   CHECK(again.scale() == 1);
+  LossScale copy = again, assigned;
+  assigned = copy;
+  copy.restore(LossScale().saved());
+  CHECK((copy.scale() == 65536 && again.scale() == 1 && assigned.scale() == 1));
 }
 
 TEST_CASE("a loss scale refuses what is none", "[loss_scale]") {

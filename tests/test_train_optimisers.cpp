@@ -117,6 +117,24 @@ TEST_CASE("Muon is for matrices, and says so", "[muon]") {
   CHECK_FALSE(hidden_matrices("head.weights", {16, 13}));
 }
 
+TEST_CASE("an optimiser that refuses has moved nothing") {
+  Three model;
+  sum(model.a.as<float>() + model.b.as<float>()).backward();
+  auto refuses = [&](auto optimiser, const std::string& sentence) {
+    CHECK(refusal([&] { optimiser(model.parameters()); }) == sentence);
+    for (auto& [name, moments] : optimiser.memory) CHECK(moments.t.item() == 0);
+    CHECK(weights(model) == std::vector<double>(8, 1));
+  };
+  const std::string no_gradient = "optimiser: \"c\" of shape (2,) has no gradient";
+  refuses(AdamW{}, no_gradient);
+  refuses(StochasticGradientDescent{}, no_gradient);
+  refuses(ParameterGroups{ParameterGroup{matrices_only, Muon{}}, ParameterGroup{every_parameter, AdamW{}}}, no_gradient);
+  sum(model.c.as<float>()).backward();
+  refuses(ParameterGroups{ParameterGroup{[](const std::string& name, const Shape&) { return name != "b"; }, AdamW{}}, ParameterGroup{every_parameter, Muon{}}},
+          "muon: \"b\" of shape (2,) is not a matrix: leave it to another optimiser by ParameterGroups");
+  refuses(Muon{}, "muon: \"b\" of shape (2,) is not a matrix: leave it to another optimiser by ParameterGroups");
+}
+
 TEST_CASE("each parameter is moved by the first group that takes it, at the rate of that group", "[groups]") {
   Three model;
   auto backward = [&] { (sum(model.a.as<float>()) + sum(model.b.as<float>()) + sum(model.c.as<float>())).backward(); };
@@ -137,6 +155,9 @@ TEST_CASE("each parameter is moved by the first group that takes it, at the rate
   model.update(all);
   CHECK((both(model.b) == std::vector<float>{0, 0} && both(model.c) == std::vector<float>{0.875f, 0.875f}));
   CHECK(all.memory.size() == 3);
+  backward();
+  all("b", model.b);                                     // one by its name
+  CHECK((both(model.b) == std::vector<float>{-0.5f, -0.5f} && both(model.a) != both(model.b) && model.b.has_grad()));
 }
 
 TEST_CASE("two groups of AdamW are one AdamW", "[groups]") {

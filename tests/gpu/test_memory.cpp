@@ -27,6 +27,14 @@ TEST_CASE("numbers travel to a GPU and back, of any size and alignment", "[memor
   CHECK(to_tensor<bool>({1, 0, 1}).to_gpu().to_vector() == std::vector<bool>{true, false, true});
 }
 
+TEST_CASE("parts of a GPU's tensor are copied onto each other", "[memory]") {
+  auto x = counted(5000).to_gpu();
+  x.view(Shape{4999}, 1).assign(x.view(Shape{4999}));
+  CHECK(x.to_vector() == concatenate(counted(1), counted(4999)).to_vector());
+  x.assign(x);
+  CHECK(x.at(4999) == 4998);
+}
+
 TEST_CASE("gradients go back the way the numbers came", "[memory]") {
   auto x = to_tensor({1, 2, 3});
   auto y = sum(x.to_gpu() * x.to_gpu(), {}).from_gpu() * 2.0;

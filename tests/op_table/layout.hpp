@@ -68,6 +68,9 @@ Rows<T> layout_rows() {
             both.at.insert(both.at.end(), in[1].at.begin(), in[1].at.end());
             return reference::reshaped(both, Shape{2}.followed_by(in[0].shape));
           }),
+      row("repeat", "[] | [0] | [1] | [5] | [3 0 2] | [2 3 17] | [30 41]", numbers, [](auto& x) { return x.repeat(37); },
+          [](auto& in) { return reference::build(in[0].shape.followed_by({37}), [&](const Place& p) { return in[0][Place(p.begin(), p.end() - 1)]; }); }),
+      row("repeat: not at all", "[] | [1] | [5] | [2 3] | [0]", numbers, [](auto& x) { return x.repeat(0); }, [](auto& in) { return Numbers{in[0].shape.followed_by({0}), {}}; }),
       row("stack: last axis", "[] [] [] | [5] [5] [5] | [2 0] [2 0] [2 0] | [2 3 17] [2 3 17] [2 3 17] | [3 4] [3 4] [3 4] | [60 41] [60 41] [60 41]", numbers, [](auto& a, auto& b, auto& c) { return tc::stack({a, b, c}, -1); },
           [](auto& in) {
             const Shape shape = in[0].shape;

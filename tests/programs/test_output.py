@@ -188,6 +188,22 @@ class Output(ProgramTest):
         (folder / 'val.bin').write_bytes(array.array('H', [1, 256]).tobytes())
         self.refuses(1, r'val.bin: id 256 at byte 2 is not in \[0, 256\)', 'train_gpt', *run, '--out', 'none')
 
+    def test_token_files_of_32_bits(self):
+        """What a vocabulary beyond 65,536 needs: here the bytes, and every pair of them."""
+        folder = self.here / 'tokens'
+        folder.mkdir()
+        pairs = [[a, b] for a in range(256) for b in range(256)]
+        (folder / 'tokeniser.json').write_text(json.dumps({'tokeniser': 'bpe', 'merges': pairs, 'special_tokens': []}))
+        for name in 'train.bin', 'val.bin':
+            (folder / name).write_bytes(array.array('I', [65791, 65536, 3, 65791, 70] * 40).tobytes())
+        run = ['--config', 'debug', '--data', 'tokens', *TINY, '--lr', 3e-2, '--steps', 30, '--eval-every', 15]
+        self.assertIn(', 65792 different;', self.trains(*run, '--out', 'out'))
+        losses = [line['val_loss'] for line in metrics(self.here / 'out')]
+        self.assertLess(losses[-1], losses[0])
+        self.assertLess(losses[-1], math.log(65792) / 2)
+        (folder / 'val.bin').write_bytes(array.array('I', [1, 65792]).tobytes())
+        self.refuses(1, r'val.bin: id 65792 at byte 4 is not in \[0, 65792\)', 'train_gpt', *run, '--out', 'none')
+
     def test_accumulation(self):
         """Several passes make the step of one large batch."""
         for folder, batch, passes in ('one', 8, 1), ('four', 2, 4):

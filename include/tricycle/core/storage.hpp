@@ -85,7 +85,8 @@ TRICYCLE_PROCESS_WIDE inline std::atomic<std::uint64_t>& replay_count() {
 }
 inline std::uint64_t replays() { return replay_count().load(std::memory_order_relaxed); }
 
-/// Copy numbers from one device to another, or within one. From a GPU to the CPU it waits for what comes before.
+/// Copy numbers from one device to another, or within one; on the CPU the places may overlap. From a GPU to the CPU it waits for
+/// what comes before.
 inline void copy_bytes(void* to, Device there, const void* from, Device here, std::size_t bytes) {
 #ifdef TRICYCLE_CUDA
   if (!there.is_cpu() && !here.is_cpu()) return gpu::copy_across(to, there, from, here, bytes);
@@ -93,7 +94,7 @@ inline void copy_bytes(void* to, Device there, const void* from, Device here, st
   if (!here.is_cpu()) return gpu::download(to, from, bytes, here);
 #endif
   (void)there, (void)here;
-  if (bytes > 0) std::memcpy(to, from, bytes);
+  if (bytes > 0) std::memmove(to, from, bytes);
 }
 
 }

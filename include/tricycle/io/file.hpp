@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <fcntl.h>
 #include <string>
 #include <string_view>
@@ -87,19 +88,23 @@ inline std::string read_file(const std::string& path) {
   file::Descriptor file(path, O_RDONLY);
   struct stat about;
   if (!file.is_open() || ::fstat(file.get(), &about) != 0) file::fail_to("read", path);
-  try {
-    // One byte more than it says, so that the end is met without growing; a pipe says 0 and grows.
-    std::string bytes(static_cast<std::size_t>(about.st_size) + 1, '\0');
-    for (std::size_t have = 0;;) {
-      ssize_t n = ::read(file.get(), bytes.data() + have, bytes.size() - have);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) file::fail_to("read", path);
-      have += static_cast<std::size_t>(n);
-      if (n == 0) return bytes.resize(have), bytes;
-      if (have == bytes.size()) bytes.resize(2 * have + 4096);
+  std::string bytes;
+  auto make_room = [&](std::size_t size) {
+    try {
+      bytes.resize(size);
+    } catch (const std::exception&) {                    // bad_alloc, or length_error
+      fail("file: cannot read ", path, ": its ", (std::max)(about.st_size, static_cast<off_t>(bytes.size())), " bytes do not fit into memory");
     }
-  } catch (const std::bad_alloc&) {
-    fail("file: cannot read ", path, ": its ", about.st_size, " bytes do not fit into memory");
+  };
+  // One byte more than it says, so that the end is met without growing; a pipe says 0 and grows.
+  make_room(static_cast<std::size_t>(about.st_size) + 1);
+  for (std::size_t have = 0;;) {
+    ssize_t n = ::read(file.get(), bytes.data() + have, bytes.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) file::fail_to("read", path);
+    have += static_cast<std::size_t>(n);
+    if (n == 0) return bytes.resize(have), bytes;
+    if (have == bytes.size()) make_room(2 * have + 4096);
   }
 }
 
@@ -120,25 +125,38 @@ class FileWriter {
   }
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
-  ~FileWriter() {
-    if (file_.is_open()) ::unlink(temporary_.c_str());
-  }
+  ~FileWriter() { discard(); }
 
+  /// When this throws, the file is given up; likewise commit().
   void write(std::string_view bytes) {
-    if (!file::write_all(file_, bytes)) file::fail_to("write", path_);
+    check_open();
+    if (!file::write_all(file_, bytes)) give_up();
   }
 
   /// Call once, last. The bytes are on the disk before the name points at them, and the name is before this returns.
   void commit() {
+    check_open();
     std::size_t slash = path_.rfind('/');
     file::Descriptor folder(slash == std::string::npos ? "." : path_.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
-    if (!folder.is_open() || !file::sync(file_) || ::rename(temporary_.c_str(), path_.c_str()) != 0) file::fail_to("write", path_);
+    if (!folder.is_open() || !file::sync(file_) || ::rename(temporary_.c_str(), path_.c_str()) != 0) give_up();
     file_ = file::Descriptor();
     // Some file systems cannot sync a folder, and say so with EINVAL.
     if (!file::sync(folder) && errno != EINVAL) fail("file: ", path_, " is written, but its folder is not synced: ", std::strerror(errno));
   }
 
  private:
+  void check_open() const { check(file_.is_open(), "file: cannot write ", path_, ": it is complete, or was given up when writing failed"); }
+  [[noreturn]] void give_up() {
+    const int why = errno;
+    discard();
+    errno = why;
+    file::fail_to("write", path_);
+  }
+  void discard() {
+    if (file_.is_open()) ::unlink(temporary_.c_str());
+    file_ = file::Descriptor();
+  }
+
   std::string path_, temporary_;
   file::Descriptor file_;
 };

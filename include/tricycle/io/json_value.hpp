@@ -145,9 +145,10 @@ template <class T> decltype(auto) Json::as(std::string_view where) const {
     return static_cast<T>(whole_);
   } else if constexpr (std::floating_point<T>) {
     if (kind_ != Kind::whole && kind_ != Kind::real) refuse(where, "a number");
-    double most = static_cast<double>((Limits::max)());
-    if (real_ > most || real_ < -most) refuse(where, "a number within ", dtype_name<T>());
-    return static_cast<T>(real_);
+    const double most = static_cast<double>((Limits::max)());
+    const double limit = sizeof(T) < sizeof(double) ? most * (1 + static_cast<double>(Limits::epsilon()) / 4) : most;       // what is still rounded to `most`, as 3.4028235e38 is
+    if (real_ > limit || real_ < -limit) refuse(where, "a number within ", dtype_name<T>());
+    return static_cast<T>(std::clamp(real_, -most, most));
   } else if constexpr (std::same_as<T, std::string>) {
     if (kind_ != Kind::string) refuse(where, "a string");
     return (text_);

@@ -15,11 +15,23 @@ class KeyValueCache {
   /// Room for `context` tokens of a batch of sequences.
   KeyValueCache(Index context, Index batch, Index n_heads, Index head_size, Device device = Device::cpu)
       : keys_(Shape{context, batch, n_heads, head_size}, device), values_(keys_.shape(), device) {}
+  KeyValueCache(KeyValueCache&&) = default;
+  KeyValueCache& operator=(KeyValueCache&&) = default;
+  ~KeyValueCache() = default;
+  /// A copy goes on by itself: two ways in which one text may continue.
+  KeyValueCache(const KeyValueCache& other) : keys_(other.keys_.clone()), values_(other.values_.clone()), length_(other.length_) {}
+  KeyValueCache& operator=(const KeyValueCache& other) { return *this = KeyValueCache(other); }
 
-  /// Append keys and values (batch, tokens, heads, size). Throws when the context is full.
+  /// Append keys and values (batch, tokens, heads, size). Throws when the context is full, and for another batch, other heads or
+  /// another device than the cache was made for.
   void append(const Tensor<T>& keys, const Tensor<T>& values) {
-    Index tokens = keys.shape()[1];
-    check(length_ + tokens <= keys_.shape()[0], "cache: ", tokens, " tokens more than the ", length_, " seen exceed the context of ", keys_.shape()[0]);
+    const Shape& room = keys_.shape();                   // (context, batch, heads, size)
+    const bool fits = keys.rank() == 4 && keys.shape() == Shape{room[1], keys.shape()[1], room[2], room[3]};
+    check(fits && values.shape() == keys.shape(), "cache: keys of shape ", keys.shape(), " and values of shape ", values.shape(), " do not fit into one of (context, batch, heads, size) ", room);
+    check_together("cache", "it is", keys_, "keys are", keys);
+    check_together("cache", "it is", keys_, "values are", values);
+    const Index tokens = keys.shape()[1];
+    check(length_ + tokens <= room[0], "cache: ", tokens, " tokens more than the ", length_, " seen exceed the context of ", room[0]);
     for (auto [from, to] : {std::pair{&keys, &keys_}, std::pair{&values, &values_}})
       detail::permute_into(*from, {1, 0, 2, 3}, Gather<T>{to->mutable_data() + length_ * to->shape().product(1, 4), false});
     length_ += tokens;
@@ -78,10 +90,11 @@ struct MultiHeadSelfAttention : Layer<MultiHeadSelfAttention> {
 };
 
 /// What stands between the two layers of a small network. A gated one halves what it gets.
-using Activation = std::variant<GeLU, ExactGeLU, ReLU, Swish, Gated<Sigmoid>, Gated<Swish>>;
+using Activation = std::variant<GeLU, ExactGeLU, ReLU, Swish, Sigmoid, Tanh, Gated<Sigmoid>, Gated<Swish>>;
 
 inline const Named<Activation>& named_activations() {
-  static const Named<Activation> all{{"gelu", GeLU{}}, {"gelu_exact", ExactGeLU{}}, {"relu", ReLU{}}, {"swish", Swish{}}, {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
+  static const Named<Activation> all{{"gelu", GeLU{}}, {"gelu_exact", ExactGeLU{}}, {"relu", ReLU{}}, {"swish", Swish{}}, {"sigmoid", Sigmoid{}}, {"tanh", Tanh{}},
+                                     {"glu", Gated<Sigmoid>{}}, {"swiglu", Gated<Swish>{}}};
   return all;
 }
 inline Activation named_activation(const std::string& name) { return find_named("activation", name, named_activations()); }

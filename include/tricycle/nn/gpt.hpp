@@ -64,13 +64,15 @@ struct GPT : Layer<GPT<T>> {
     return layers;
   }
 
-  /// With a cache, `ids` follow those that it has seen. Throws for ids outside the vocabulary and too many tokens.
+  /// With a cache, `ids` follow those that it has seen. Throws for ids outside the vocabulary, too many tokens, and a cache that
+  /// does not fit the model or the batch.
   Tensor<T> operator()(const Tensor<int>& ids, Cache* cache = nullptr) const {
     auto x = hidden(ids, cache);
     return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
   }
 
-  /// The mean surprise at the targets, which are the inputs one token on. Logits are not held as a whole.   (batch, tokens) twice -> ()
+  /// The mean surprise at the targets, which are the inputs one token on. Logits are not held as a whole, unless the
+  /// head has a bias.   (batch, tokens) twice -> ()
   Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const {
     if (head && head->bias) return CrossEntropy()(targets, (*this)(inputs));
     return classify(targets, hidden(inputs), (head ? head->weights : token_embedding.weights).template as<T>(), !head);
@@ -79,6 +81,7 @@ struct GPT : Layer<GPT<T>> {
   /// What the head sees of each token.   (batch, tokens) -> (batch, tokens, n)
   Tensor<T> hidden(const Tensor<int>& ids, Cache* cache = nullptr) const {
     check(ids.rank() == 2, "gpt: ids of shape ", ids.shape(), " are not (batch, tokens)");
+    if (cache) check(cache->size() == blocks.size(), "gpt: a cache of ", cache->size(), " layers for a model of ", blocks.size());
     Index seen = cache ? cache->front().length() : 0, t = ids.shape()[1];
     check(seen + t <= config.context_window, "gpt: ", seen + t, " tokens exceed the context of ", config.context_window);
     using R = compute<T>;                                // the sum of embeddings is made before it is rounded

@@ -35,11 +35,12 @@ class Parameter {
       else {
         std::lock_guard lock(cast_->mutex);
         auto* numbers = std::get_if<Tensor<T>>(&cast_->numbers);
-        if (!numbers || cast_->version != master.version() || cast_->replays != replays()) {
+        if (!numbers || cast_->version != master.version() || cast_->own_version != numbers->version() || cast_->replays != replays()) {
           const bool was_recording = recording();
           NoGrad guard;
           numbers = &cast_->numbers.template emplace<Tensor<T>>(cast<T>(master));
           cast_->version = master.version();
+          cast_->own_version = numbers->version();
           cast_->replays = replays();
           // Other threads may read it, in streams of their own, as soon as the lock is gone.
           if (!was_recording && !detail::is_captured(master.device())) synchronise(master.device());
@@ -79,7 +80,8 @@ class Parameter {
   struct Cast {
     std::mutex mutex;
     std::variant<std::monostate, Tensor<bf16>, Tensor<half>> numbers;   // in the type that was asked for last
-    std::uint64_t version = 0, replays = 0;              // of the master when it was cast
+    std::uint64_t version = 0, own_version = 0;          // of the master when it was cast, and of the cast, which callers hold and may write to
+    std::uint64_t replays = 0;                           // when it was cast
   };
   void require_grad() { visit([](auto& x) { x.require_grad(); }); }
 

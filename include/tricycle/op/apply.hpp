@@ -3,6 +3,7 @@
 #include <charconv>
 #include <functional>
 #include "tricycle/op/reduce.hpp"
+#include "tricycle/tensor/must_cast.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -20,20 +21,7 @@ inline std::string with_number(const char* text, double number) {
 }
 
 /// A plain number beside a tensor.
-template <class N> concept PlainNumber = std::is_arithmetic_v<N>;
-
-/// Operands that one op cannot take together: of different types, or of one that has no arithmetic.
-template <class A, class B> concept MustCast = !(std::same_as<A, B> && Floating<A>);
-template <class B, class A>
-Tensor<A> must_cast(const Tensor<A>& a) {
-  static_assert(!MustCast<A, B>, "an op takes floating numbers of one type: cast an operand, as in x + cast<float>(y)");
-  return a;
-}
-template <class B, class A>
-Tensor<bool> must_cast_to_compare(const Tensor<A>& a) {
-  static_assert(std::same_as<A, B>, "numbers of different types are not compared: cast an operand, as in x < cast<float>(y)");
-  return Tensor<bool>(a.shape());
-}
+template <class N> concept PlainNumber = std::is_arithmetic_v<N> || Short<N>;
 
 template <class Op>
 auto name_of(const Op& op) {
@@ -102,14 +90,6 @@ Tensor<T> binary(Op op, const Tensor<T>& a, const Tensor<T>& b) {
       if (da) operand_backward(BackwardA<Op>{op}, grad, da, *a, *b);
       if (db) operand_backward(BackwardB<Op>{op}, grad, db, *a, *b);
     });
-}
-
-template <class F, Element T>
-Tensor<bool> compare(const char* name, F f, const Tensor<T>& a, const Tensor<T>& b) {
-  check_together(name, "the left operand is", a, "the right one", b);
-  Tensor<bool> y(broadcast(name, a.shape(), b.shape()), a.device());
-  broadcast_map(y.shape(), f, Gather<bool>{y.mutable_data(), false}, a, b);
-  return y;
 }
 
 template <class To, class From> struct Convert {

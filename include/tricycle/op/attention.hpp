@@ -156,6 +156,12 @@ Tensor<T> attention(const Tensor<T>& q, const Tensor<T>& k, const Tensor<T>& v, 
   return detail::composed_attention(shape, q, k, v);
 }
 
+template <Element A, Element B, Element C> requires (detail::MustCast<A, B> || detail::MustCast<A, C>)
+Tensor<A> attention(const Tensor<A>& q, const Tensor<B>&, const Tensor<C>&, const AttentionOptions& = {}) {
+  detail::must_cast<B>(q);
+  return detail::must_cast<C>(q);
+}
+
 /// The same of tokens that attend to each other: their queries, keys and values, of all heads each, stand in one row.
 ///   (batch, tokens, 3 heads head_size) -> (batch, tokens, heads head_size)
 template <Floating T>

@@ -9,6 +9,7 @@ inline namespace TRICYCLE_ABI {
 // ---------------------------------------------------------------- comparisons: bool tensors, which have no gradient
 
 namespace detail {
+
 // Not std::less and its kin: those are the host's alone.
 struct Less { TRICYCLE_HD bool operator()(auto a, auto b) const { return a < b; } };
 struct Greater { TRICYCLE_HD bool operator()(auto a, auto b) const { return a > b; } };
@@ -16,6 +17,39 @@ struct LessEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a 
 struct GreaterEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a >= b; } };
 struct Equal { TRICYCLE_HD bool operator()(auto a, auto b) const { return a == b; } };
 struct NotEqual { TRICYCLE_HD bool operator()(auto a, auto b) const { return a != b; } };
+
+template <class F, Element T>
+Tensor<bool> compare(const char* name, F f, const Tensor<T>& a, const Tensor<T>& b) {
+  check_together(name, "the left operand is", a, "the right one", b);
+  Tensor<bool> y(broadcast(name, a.shape(), b.shape()), a.device());
+  broadcast_map(y.shape(), f, Gather<bool>{y.mutable_data(), false}, a, b);
+  return y;
+}
+
+template <class F, class R> struct BesideNumber {
+  R number;
+  TRICYCLE_HD bool operator()(auto x) const { return F{}(static_cast<R>(x), number); }
+};
+
+/// f(x, number), element by element: of floating x the number is rounded to x's type, as in NumPy; whole x and a whole number are
+/// compared in 64 bits, which the number must fit, and with other numbers as doubles.
+template <class F, Element T, PlainNumber N>
+Tensor<bool> compared_with(const char* name, const Tensor<T>& x, N number) {
+  static_assert(!std::same_as<T, bool> || std::same_as<F, Equal> || std::same_as<F, NotEqual>, "0 < x < 1 would compare with 1 whether 0 < x: write 0 < x && x < 1");
+  auto compare_as = [&]<class R>(R beside) {
+    Tensor<bool> y(x.shape(), x.device());
+    kernel::map(x.device(), x.size(), BesideNumber<F, R>{beside}, Gather<bool>{y.mutable_data(), false}, x.data());
+    return y;
+  };
+  if constexpr (Floating<T>) return compare_as(static_cast<compute<T>>(convert<T>(number)));
+  else if constexpr (!std::integral<N>) return compare_as(static_cast<double>(number));
+  else {
+    using Whole = std::conditional_t<std::is_unsigned_v<T> && sizeof(T) == 8, std::uint64_t, std::int64_t>;
+    check(std::in_range<Whole>(+number), name, ": numbers of ", dtype_name<T>(), " cannot be compared with ", +number, ", which is no ", dtype_name<Whole>());      // (+: of a char, which is none)
+    return compare_as(static_cast<Whole>(number));
+  }
+}
+
 }  // namespace detail
 
 template <Element T> Tensor<bool> operator<(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("<", detail::Less{}, a, b); }
@@ -25,12 +59,26 @@ template <Element T> Tensor<bool> operator>=(const Tensor<T>& a, const Tensor<T>
 template <Element T> Tensor<bool> operator==(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("==", detail::Equal{}, a, b); }
 template <Element T> Tensor<bool> operator!=(const Tensor<T>& a, const Tensor<T>& b) { return detail::compare("!=", detail::NotEqual{}, a, b); }
 
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator<(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator>(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator<=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator>=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator==(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
-template <Element A, Element B> requires (!std::same_as<A, B>) Tensor<bool> operator!=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+/// With a number: of floating x it is rounded to x's type, as in NumPy. Throws for a whole one beyond 64 bits.
+template <Element T, detail::PlainNumber N> Tensor<bool> operator<(const Tensor<T>& x, N c) { return detail::compared_with<detail::Less>("<", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator<(N c, const Tensor<T>& x) { return detail::compared_with<detail::Greater>("<", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator>(const Tensor<T>& x, N c) { return detail::compared_with<detail::Greater>(">", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator>(N c, const Tensor<T>& x) { return detail::compared_with<detail::Less>(">", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator<=(const Tensor<T>& x, N c) { return detail::compared_with<detail::LessEqual>("<=", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator<=(N c, const Tensor<T>& x) { return detail::compared_with<detail::GreaterEqual>("<=", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator>=(const Tensor<T>& x, N c) { return detail::compared_with<detail::GreaterEqual>(">=", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator>=(N c, const Tensor<T>& x) { return detail::compared_with<detail::LessEqual>(">=", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator==(const Tensor<T>& x, N c) { return detail::compared_with<detail::Equal>("==", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator==(N c, const Tensor<T>& x) { return detail::compared_with<detail::Equal>("==", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator!=(const Tensor<T>& x, N c) { return detail::compared_with<detail::NotEqual>("!=", x, c); }
+template <Element T, detail::PlainNumber N> Tensor<bool> operator!=(N c, const Tensor<T>& x) { return detail::compared_with<detail::NotEqual>("!=", x, c); }
+
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator<(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator>(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator<=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator>=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator==(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
+template <Element A, Element B> requires detail::Differ<A, B> Tensor<bool> operator!=(const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_compare<B>(a); }
 
 // ---------------------------------------------------------------- of bools
 
@@ -84,6 +132,8 @@ Tensor<T> where(const Tensor<bool>& condition, const Tensor<T>& a, const Tensor<
 }
 template <Element T> Tensor<T> where(const Tensor<bool>& condition, const Tensor<T>& a, double b) { return where(condition, a, detail::number_beside(a, b)); }
 template <Element T> Tensor<T> where(const Tensor<bool>& condition, double a, const Tensor<T>& b) { return where(condition, detail::number_beside(b, a), b); }
+template <Element A, Element B> requires detail::Differ<A, B>
+Tensor<A> where(const Tensor<bool>&, const Tensor<A>& a, const Tensor<B>&) { return detail::must_cast_to_join<B>(a); }
 
 /// x with `number` wherever the mask holds.   dx = grad where it does not, 0 where it does
 template <Element T> Tensor<T> masked_fill(const Tensor<T>& x, const Tensor<bool>& mask, double number) { return where(mask, number, x); }

@@ -76,6 +76,11 @@ Tensor<T> dense(const Tensor<T>& x, const Tensor<T>& weights, const Tensor<T>* b
   return record_joint<T, T, T>("dense", y, {x, weights}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dw) { back(grad, dx, dw, Sink<T>(nullptr)); });
 }
 
+template <Element A, Element B, class... Bias> requires detail::MustCast<A, B>
+Tensor<A> dense(const Tensor<A>& x, const Tensor<B>&, const Bias*...) { return detail::must_cast<B>(x); }
+template <Floating A, Element B> requires detail::MustCast<A, B>
+Tensor<A> dense(const Tensor<A>& x, const Tensor<A>&, const Tensor<B>*) { return detail::must_cast<B>(x); }
+
 /// The transformer's small network, y = GELU(x W₁ + b₁) W₂ + b₂; both biases or neither.
 ///   (..., n), (n, h), (h), (h, o), (o) -> (..., o)
 /// Its gradients are those of dense and GELU one after the other: what goes into GELU, and what comes out, is kept.

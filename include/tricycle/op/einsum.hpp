@@ -196,6 +196,12 @@ template <FixedString subscript>
 inline constexpr Einsum einsum{subscript};
 
 template <Element T>
+Tensor<T> Tensor<T>::repeat(Index n) const requires Floating<T> {
+  check(n >= 0, "repeat: ", n, " times");
+  return tricycle::einsum<"...,n->...n">(*this, detail::filled(Shape{n}, T(1.f), device()));
+}
+
+template <Element T>
 template <FixedString subscript, class... Others>
 Tensor<T> Tensor<T>::einsum(const Others&... others) const {
   return tricycle::einsum<subscript>(*this, others...);

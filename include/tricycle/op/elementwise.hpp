@@ -82,6 +82,10 @@ template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, const Tensor<T>& b) { 
 template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, const Tensor<T>& b) { return a = a - b; }
 template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, const Tensor<T>& b) { return a = a * b; }
 template <Floating T> Tensor<T>& operator/=(Tensor<T>& a, const Tensor<T>& b) { return a = a / b; }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A>& operator+=(Tensor<A>& a, const Tensor<B>&) { return a = detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A>& operator-=(Tensor<A>& a, const Tensor<B>&) { return a = detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A>& operator*=(Tensor<A>& a, const Tensor<B>&) { return a = detail::must_cast<B>(a); }
+template <Element A, Element B> requires detail::MustCast<A, B> Tensor<A>& operator/=(Tensor<A>& a, const Tensor<B>&) { return a = detail::must_cast<B>(a); }
 template <Floating T> Tensor<T>& operator+=(Tensor<T>& a, double b) { return a = a + b; }
 template <Floating T> Tensor<T>& operator-=(Tensor<T>& a, double b) { return a = a - b; }
 template <Floating T> Tensor<T>& operator*=(Tensor<T>& a, double b) { return a = a * b; }

@@ -181,9 +181,16 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, const Tensor<T>
 template <Floating T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::norm<T>("layer_norm", {eps}, x, gamma, nullptr); }
 
+template <Element A, Element B, class... More> requires detail::MustCast<A, B>
+Tensor<A> layer_norm(const Tensor<A>& x, const Tensor<B>&, const More&...) { return detail::must_cast<B>(x); }
+template <Floating A, Element B> requires detail::MustCast<A, B>
+Tensor<A> layer_norm(const Tensor<A>& x, const Tensor<A>&, const Tensor<B>&, double = 0) { return detail::must_cast<B>(x); }
+
 /// Every row of x with 1 as the mean of its squares, times gamma.   (..., n), (n) -> (..., n)
 template <Floating T>
 Tensor<T> rms_norm(const Tensor<T>& x, const Tensor<T>& gamma, double eps = 1e-5) { return detail::norm<T>("rms_norm", {eps, false}, x, gamma, nullptr); }
+template <Element A, Element B> requires detail::MustCast<A, B>
+Tensor<A> rms_norm(const Tensor<A>& x, const Tensor<B>&, double = 0) { return detail::must_cast<B>(x); }
 
 /// a + b, and layer_norm of that, read and written once.   (..., n), (..., n), (n), (n) -> (..., n) and (..., n)
 template <Floating T>

@@ -1,6 +1,7 @@
 // Parts of a tensor along an axis, and tensors put together from parts.
 #pragma once
 #include "tricycle/op/layout.hpp"
+#include "tricycle/tensor/must_cast.hpp"
 
 namespace tricycle {
 inline namespace TRICYCLE_ABI {
@@ -143,6 +144,8 @@ template <Element T>
 Tensor<T> concatenate(std::initializer_list<Tensor<T>> xs, int axis = 0) { return concatenate(std::vector<Tensor<T>>(xs), axis); }
 template <Element T>
 Tensor<T> concatenate(const Tensor<T>& a, const Tensor<T>& b, int axis = 0) { return concatenate({a, b}, axis); }
+template <Element A, Element B> requires detail::Differ<A, B>
+Tensor<A> concatenate(const Tensor<A>& a, const Tensor<B>&, int = 0) { return detail::must_cast_to_join<B>(a); }
 
 /// Tensors of one shape along a new axis: xs[i] is place i of it.   k times (..., n, ...) -> (..., k, n, ...)
 template <Element T>

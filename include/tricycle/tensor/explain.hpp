@@ -1,8 +1,7 @@
 // What a result was computed from, to read or to draw.
 #pragma once
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
+#include <map>
 #include "tricycle/tensor/tensor.hpp"
 
 namespace tricycle {
@@ -16,19 +15,18 @@ struct Graph {
     std::vector<Held> held;
   };
   std::vector<Entry> entries;
-  std::unordered_map<const AnyNode*, std::size_t> number;
+  std::map<const AnyNode*, std::size_t> number;
 
   explicit Graph(const AnyNode* root) {
     struct Visit { const AnyNode* node; std::size_t next_arg; };
-    std::unordered_set<const AnyNode*> met;
     std::vector<Visit> path{{root, 0}};
     while (!path.empty()) {
       auto& [node, next] = path.back();
       if (next == node->args.size()) {
-        number.emplace(node, entries.size());
+        number[node] = entries.size();
         entries.push_back({node, node->held()});
         path.pop_back();
-      } else if (const AnyNode* arg = node->args[next++].get(); arg && met.insert(arg).second) {
+      } else if (const AnyNode* arg = node->args[next++].get(); arg && number.emplace(arg, 0).second) {         // which gets its number behind its args
         path.push_back({arg, 0});
       }
     }

@@ -152,9 +152,17 @@ struct Node final : AnyNode {
 
   void receive(const std::function<void()>& send, const AnyNode& from, std::size_t i, const BackwardOptions& options) override {
     if (several) return send();                          // what is here only says that something came
-    auto before = std::exchange(grad, std::nullopt);
-    send();
-    auto came = std::exchange(grad, std::move(before));
+    struct Aside {                                       // what was here is put back, even when `send` throws
+      std::optional<Tensor<T>>& place;
+      std::optional<Tensor<T>> before = std::exchange(place, std::nullopt);
+      ~Aside() { place.swap(before); }
+    };
+    std::optional<Tensor<T>> came;
+    {
+      Aside aside{grad};
+      send();
+      came = std::move(grad);
+    }
     if (!came) return;
     if (detecting()) detail::check_sent(from, i, detail::find_anomaly(*came));
     if (options.clip) kernel::map(device, came->size(), detail::Clip<T>{static_cast<compute<T>>(*options.clip)}, Sink<T>(this).gather(), came->data());

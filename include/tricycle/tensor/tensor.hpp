@@ -88,9 +88,13 @@ class Tensor {
   Tensor to_gpu(int index = 0) const { return to(Device::cuda(index)); }
   Tensor from_gpu() const { return to(Device::cpu); }
 
-  /// Take over the numbers of a tensor of the same shape, from any device. Throws when the shape differs.
+  /// Take over the numbers of a tensor of the same shape, from any device, even a part of the same storage. Throws when the shape
+  /// differs.
   void assign(const Tensor& numbers) {
     check(numbers.shape() == shape_, "assign: shape ", numbers.shape(), " does not fit into ", shape_);
+    const Index apart = storage_ == numbers.storage_ ? offset_ - numbers.offset_ : size();
+    if (apart == 0) return;
+    if (!device().is_cpu() && -size() < apart && apart < size()) return assign(numbers.clone());       // a GPU copies only between places that do not overlap
     copy_bytes(mutable_data(), device(), numbers.data(), numbers.device(), static_cast<std::size_t>(size()) * sizeof(T));
   }
 
@@ -153,6 +157,9 @@ class Tensor {
   /// Place i of the first axis, which counts from the end if negative: x[i][j] is an element. Shares the storage. Throws when
   /// it is out of range.   (n, ...) -> (...)
   Tensor operator[](Index i) const;
+
+  /// Every number n times, along a new last axis. Throws for n < 0.   (...) -> (..., n)   dx = the sum of grad over it   (op/einsum.hpp)
+  Tensor repeat(Index n) const requires Floating<T>;
 
   /// einsum<subscript>(*this, others...)   (op/einsum.hpp)
   template <FixedString subscript, class... Others>

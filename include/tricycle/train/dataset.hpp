@@ -4,7 +4,6 @@
 #include <memory>
 #include <span>
 #include <utility>
-#include <variant>
 #include <vector>
 #include "tricycle/kernel/random.hpp"
 #include "tricycle/tensor/tensor.hpp"
@@ -29,22 +28,28 @@ inline Index part_of(Index n, double fraction) {
 template <class Self>
 class BatchReader {
  public:
+  // What sets something up returns the dataset itself; of one that has no name yet, and would be gone, it returns the value.
+
   /// How many examples next() gives at a time; 1 unless told.
-  Self& batch(Index n) {
+  Self& batch(Index n) & {
     check(n > 0, "dataset: a batch of ", n);
     batch_ = n;
     return self();
   }
+  Self batch(Index n) && { return std::move(batch(n)); }
 
   /// From now on epochs come in an order drawn from the seed, or from this thread's generator; without it in reading order.
-  Self& shuffle(std::uint64_t seed) {
+  Self& shuffle(std::uint64_t seed) & {
     order_.shuffle(seed);
     return self();
   }
-  Self& shuffle() { return shuffle(random_bits()); }
+  Self& shuffle() & { return shuffle(random_bits()); }
+  Self shuffle(std::uint64_t seed) && { return std::move(shuffle(seed)); }
+  Self shuffle() && { return std::move(shuffle()); }
 
   /// Batches are tensors in any case; the Python original has to be told.
-  Self& to_tensor() { return self(); }
+  Self& to_tensor() & { return self(); }
+  Self to_tensor() && { return std::move(self()); }
 
   /// The next batch. There always is one: a new epoch begins where the last one ends, inside of a batch if need be.
   auto next() { return take(batch_); }
@@ -61,11 +66,12 @@ class BatchReader {
 
   /// How many examples have been given so far. Seeking there, with the same examples and seed, continues exactly.
   Index position() const { return position_; }
-  Self& seek(Index position) {
+  Self& seek(Index position) & {
     check(position >= 0, "dataset: there is no position ", position);
     position_ = position;
     return self();
   }
+  Self seek(Index position) && { return std::move(seek(position)); }
 
   /// The next examples, as many as a batch has rows, into that batch.
   template <class Batch>
@@ -156,28 +162,42 @@ class InfiniteBatchDataset : public Dataset<X, Y> {
 };
 
 /// Ids wherever they are: in a vector, or in memory that somebody keeps, such as a file of 16- or 32-bit numbers that is mapped.
+/// Copies and parts share them.
 class Tokens {
  public:
-  explicit Tokens(std::vector<int> ids) {
-    auto shared = std::make_shared<const std::vector<int>>(std::move(ids));
-    ids_ = std::span<const int>(*shared);
-    owner_ = shared;
-  }
+  explicit Tokens(std::vector<int> ids) : Tokens(std::make_shared<const std::vector<int>>(std::move(ids))) {}
   /// `owner`: what keeps the numbers alive.
-  template <class Id>
-  Tokens(std::span<const Id> ids, std::shared_ptr<const void> owner) : ids_(ids), owner_(std::move(owner)) {}
+  template <std::integral Id> requires (sizeof(Id) <= sizeof(int))
+  Tokens(std::span<const Id> ids, std::shared_ptr<const void> owner) : ids_(ids.data()), size_(static_cast<Index>(ids.size())), read_(read<Id>), owner_(std::move(owner)) {}
 
-  Index size() const {
-    return std::visit([](auto ids) { return static_cast<Index>(ids.size()); }, ids_);
-  }
+  Index size() const { return size_; }
+
   /// ids[first] ... ids[first + n - 1]. Throws when they are not all there.
   void copy(Index first, Index n, int* to) const {
-    check(first >= 0 && n >= 0 && first <= size() - n, "tokens: ", n, " from number ", first, " on, of ", size());
-    std::visit([&](auto ids) { std::transform(ids.data() + first, ids.data() + first + n, to, [](auto id) { return static_cast<int>(id); }); }, ids_);
+    check_part(first, n);
+    read_(ids_, first_ + first, n, to);
+  }
+  /// The same ones as Tokens of their own, without a copy.
+  Tokens part(Index first, Index n) const {
+    check_part(first, n);
+    Tokens some = *this;
+    some.first_ += first, some.size_ = n;
+    return some;
   }
 
  private:
-  std::variant<std::span<const int>, std::span<const std::uint16_t>, std::span<const std::uint32_t>> ids_;
+  explicit Tokens(const std::shared_ptr<const std::vector<int>>& ids) : Tokens(std::span<const int>(*ids), ids) {}
+
+  template <class Id>
+  static void read(const void* ids, Index first, Index n, int* to) {
+    const Id* from = static_cast<const Id*>(ids) + first;
+    std::transform(from, from + n, to, [](Id id) { return static_cast<int>(id); });
+  }
+  void check_part(Index first, Index n) const { check(first >= 0 && n >= 0 && first <= size() - n, "tokens: ", n, " from number ", first, " on, of ", size()); }
+
+  const void* ids_;
+  Index first_ = 0, size_;
+  void (*read_)(const void* ids, Index first, Index n, int* to);         // which knows their type
   std::shared_ptr<const void> owner_;
 };
 
@@ -212,7 +232,8 @@ class CausalLMDataset : public BatchReader<CausalLMDataset> {
     batch_size_ = options.batch_size;
   }
   using BatchReader::batch;
-  CausalLMDataset& batch() { return batch(batch_size_); }
+  CausalLMDataset& batch() & { return batch(batch_size_); }
+  CausalLMDataset batch() && { return std::move(batch()); }
 
   Index context() const { return context_; }
 
@@ -247,14 +268,20 @@ class CausalLMDataset : public BatchReader<CausalLMDataset> {
 };
 
 /// What is trained on, and what is held back to validate with.
+template <class Ids>
 struct SplitTokens {
-  std::vector<int> train, validation;
+  Ids train, validation;
 };
 
 /// The first `fraction` of the tokens, rounded down, and the rest.
-inline SplitTokens split(const std::vector<int>& tokens, double fraction) {
+inline SplitTokens<std::vector<int>> split(const std::vector<int>& tokens, double fraction) {
   auto middle = tokens.begin() + detail::part_of(static_cast<Index>(tokens.size()), fraction);
   return {{tokens.begin(), middle}, {middle, tokens.end()}};
+}
+/// Without a copy, of a file that is mapped, too.
+inline SplitTokens<Tokens> split(const Tokens& tokens, double fraction) {
+  const Index first = detail::part_of(tokens.size(), fraction);
+  return {tokens.part(0, first), tokens.part(first, tokens.size() - first)};
 }
 
 }

@@ -19,6 +19,51 @@ struct GenerateOptions {
   std::optional<std::uint64_t> seed{};                   // of the choices; without one they come from this thread's generator
 };
 
+namespace detail {
+
+/// What may come next, from the likeliest down: put in order only as far as it is asked for, which is seldom far.
+class Candidates {
+ public:
+  struct Candidate {
+    double share;                                        // how likely it is, times whatever all have in common
+    float logit;
+    int id;
+  };
+
+  /// At most `most` of them, the likeliest. Of equals the first comes first.
+  Candidates(std::span<const float> logits, float top, double temperature, Index most) {
+    all_.reserve(logits.size());
+    for (float x : logits) all_.push_back({0, x, static_cast<int>(all_.size())});
+    if (most < static_cast<Index>(all_.size())) {
+      std::nth_element(all_.begin(), all_.begin() + most, all_.end(), likelier);
+      all_.resize(static_cast<std::size_t>(most));
+    }
+    for (auto& c : all_) c.share = std::exp((static_cast<double>(c.logit) - static_cast<double>(top)) / temperature);
+  }
+
+  std::size_t size() const { return all_.size(); }
+  double total() const { return std::accumulate(all_.begin(), all_.end(), 0.0, [](double sum, const Candidate& c) { return sum + c.share; }); }
+
+  const Candidate& operator[](std::size_t i) {
+    while (i >= sorted_) {
+      const std::size_t end = (std::min)(all_.size(), (std::max)(std::size_t{64}, 4 * sorted_));
+      auto at = [&](std::size_t n) { return all_.begin() + static_cast<std::ptrdiff_t>(n); };
+      if (end < all_.size()) std::nth_element(at(sorted_), at(end), all_.end(), likelier);
+      std::sort(at(sorted_), at(end), likelier);
+      sorted_ = end;
+    }
+    return all_[i];
+  }
+
+ private:
+  static bool likelier(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+
+  std::vector<Candidate> all_;
+  std::size_t sorted_ = 0;
+};
+
+}  // namespace detail
+
 /// A token drawn from one row of logits, which follow the ids `seen`. Throws when an option is out of range, or no logit is finite.
 inline int sample(std::span<const float> logits, const GenerateOptions& options, std::span<const int> seen = {}, Generator& random = generator()) {
   check(options.temperature >= 0 && options.top_k >= 0 && options.top_p > 0 && options.top_p <= 1 && options.repetition_penalty > 0, "sample: temperature ", options.temperature,
@@ -35,30 +80,22 @@ inline int sample(std::span<const float> logits, const GenerateOptions& options,
     }
     logits = penalised;
   }
-  std::vector<int> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
-  auto likelier = [&](int a, int b) {
-    float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
-    return x != y ? x > y : a < b;
-  };
-  auto best = *std::min_element(order.begin(), order.end(), likelier);
-  double top = static_cast<double>(logits[static_cast<std::size_t>(best)]);
-  check(std::all_of(logits.begin(), logits.end(), [](float x) { return !math::isnan(x); }) && math::isfinite(top), "sample: the logits are not finite");
-  if (options.temperature == 0) return best;
+  const auto best = std::max_element(logits.begin(), logits.end());
+  check(std::all_of(logits.begin(), logits.end(), [](float x) { return !math::isnan(x); }) && math::isfinite(*best), "sample: the logits are not finite");
+  if (options.temperature == 0) return static_cast<int>(best - logits.begin());
 
-  auto end = order.end();
-  if (options.top_k > 0) end = order.begin() + (std::min)(static_cast<Index>(order.size()), options.top_k);
-  std::partial_sort(order.begin(), end, order.end(), likelier);
-  order.erase(end, order.end());
-  std::vector<double> share(order.size());
-  std::transform(order.begin(), order.end(), share.begin(), [&](int id) { return std::exp((static_cast<double>(logits[static_cast<std::size_t>(id)]) - top) / options.temperature); });
-  double all = std::accumulate(share.begin(), share.end(), 0.0), kept = 0;
-  std::size_t n = 0;
-  while (n < share.size() && kept < options.top_p * all) kept += share[n++];
+  detail::Candidates candidates(logits, *best, options.temperature, options.top_k > 0 ? options.top_k : static_cast<Index>(logits.size()));
+  std::size_t n = candidates.size();
+  double kept = candidates.total();
+  if (options.top_p < 1) {
+    const double enough = options.top_p * kept;
+    kept = 0, n = 0;
+    while (n < candidates.size() && kept < enough) kept += candidates[n++].share;
+  }
   double where = random.uniform() * kept;
   std::size_t i = 0;
-  while (i + 1 < n && where >= share[i]) where -= share[i++];
-  return order[i];
+  while (i + 1 < n && where >= candidates[i].share && candidates[i + 1].share > 0) where -= candidates[i++].share;      // rounding leads to none that cannot be
+  return candidates[i].id;
 }
 
 /// What continues each of several prompts, all of which the model reads at a time; `emit(row, id)` is handed each token as it

@@ -95,15 +95,22 @@ struct Muon {
   void operator()(const Parameters auto& parameters) { (*this)(parameters, memory); }
   void operator()(const std::string& name, std::same_as<Parameter> auto& parameter) { (*this)(NamedParameters{{name, &parameter}}); }
   void operator()(const Parameters auto& parameters, Memory& kept, const double* overflow = nullptr) {
+    check_parameters(parameters);
     Alike floats, doubles;
     for (auto& [name, parameter] : parameters) {
       const Shape shape = parameter->shape();
-      check(shape.rank() == 2, "muon: \"", name, "\" of shape ", shape, " is not a matrix: leave it to another optimiser by ParameterGroups");
       const bool is_float = parameter->visit([]<class M>(Tensor<M>&) { return std::same_as<M, float>; });
       if (shape.size() > 0) (is_float ? floats : doubles)[{shape[0], shape[1]}].push_back({name, parameter});
     }
     if (!floats.empty()) move<float>(floats, kept, overflow);
     if (!doubles.empty()) move<double>(doubles, kept, overflow);
+  }
+
+  /// Throws, before anything has moved, unless all are matrices of one device that have gradients.
+  void check_parameters(const NamedParameters& parameters) const {
+    for (auto& [name, parameter] : parameters)
+      check(parameter->shape().rank() == 2, "muon: \"", name, "\" of shape ", parameter->shape(), " is not a matrix: leave it to another optimiser by ParameterGroups");
+    detail::device_to_update(parameters);
   }
 
  private:

@@ -26,6 +26,16 @@ struct Moments {
   using Numbers = std::variant<Tensor<float>, Tensor<double>>;
   Tensor<Index> t = detail::filled(Shape{}, Index{0}, Device::cpu);   // how often it was moved
   std::vector<Numbers> numbers;
+
+  Moments() = default;
+  Moments(Moments&&) = default;
+  Moments& operator=(Moments&&) = default;
+  ~Moments() = default;
+  /// A copy has numbers of its own: an optimiser that is copied goes on by itself.
+  Moments(const Moments& other) : t(other.t.clone()) {
+    for (auto& of : other.numbers) numbers.push_back(std::visit([](auto& x) -> Numbers { return x.clone(); }, of));
+  }
+  Moments& operator=(const Moments& other) { return *this = Moments(other); }
 };
 using Memory = std::map<std::string, Moments>;
 
@@ -68,6 +78,12 @@ struct CountMove {
   }
 };
 
+/// The device that all parameters are on. Throws unless there is one, and a gradient for each: before any of them has moved.
+inline Device device_to_update(const NamedParameters& parameters) {
+  for (auto& [name, parameter] : parameters) check(parameter->has_grad(), "optimiser: \"", name, "\" of shape ", parameter->shape(), " has no gradient");
+  return common_device("optimiser", parameters);
+}
+
 /// What every step of an update goes by.
 struct Move {
   Gate gate;
@@ -83,7 +99,7 @@ struct Update {
 
   /// `n`: the tensors that are remembered of each. In a captured step the learning rate is read anew at each run.
   Update(const NamedParameters& parameters, Memory& memory, std::size_t n, const double& learning_rate, const double* overflow, double beta_1 = 0, double beta_2 = 0)
-      : device(common_device("optimiser", parameters)),
+      : device(device_to_update(parameters)),
         move{{{"optimiser", device}, overflow}, kernel::feed(device, [&learning_rate] { return learning_rate; })},
         rises(Shape{static_cast<Index>(parameters.size()), 2}, device) {
     std::vector<kernel::Share<CountMove>> counts;
@@ -198,7 +214,8 @@ template <class Optimiser> ParameterGroup(Chooses, Optimiser) -> ParameterGroup<
 ///     ParameterGroups optimiser{ParameterGroup{hidden_matrices, Muon{.learning_rate = 0.02}}, ParameterGroup{every_parameter, AdamW{.learning_rate = 3e-4}}};
 ///     optimiser.get<1>().learning_rate = schedule(step);
 ///
-/// What all of them remember is in one memory, this one's. Throws for a parameter that no group takes.
+/// What all of them remember is in one memory, this one's. Throws, and moves nothing, for a parameter that no group takes, or that
+/// has no gradient, or that Muon takes and is no matrix.
 template <class... Optimisers>
 struct ParameterGroups {
   std::tuple<ParameterGroup<Optimisers>...> groups;
@@ -208,7 +225,9 @@ struct ParameterGroups {
   template <std::size_t i> auto& get() { return std::get<i>(groups).optimiser; }
 
   void operator()(const NamedParameters& parameters) { (*this)(parameters, memory); }
+  void operator()(const std::string& name, Parameter& parameter) { (*this)(NamedParameters{{name, &parameter}}); }
   void operator()(const NamedParameters& parameters, Memory& kept, const double* overflow = nullptr) {
+    detail::device_to_update(parameters);
     std::array<NamedParameters, sizeof...(Optimisers)> taken;
     for (auto& named : parameters) {
       const std::array<bool, sizeof...(Optimisers)> takes = std::apply([&](auto&... group) { return std::array{group.takes(named.first, named.second->shape())...}; }, groups);
@@ -216,6 +235,10 @@ struct ParameterGroups {
       check(first != takes.end(), "optimiser: no group takes \"", named.first, "\"");
       taken[static_cast<std::size_t>(first - takes.begin())].push_back(named);
     }
+    auto check_one = [](auto& optimiser, const NamedParameters& some) {
+      if constexpr (requires { optimiser.check_parameters(some); }) optimiser.check_parameters(some);
+    };
+    std::apply([&, i = std::size_t{0}](auto&... group) mutable { (check_one(group.optimiser, taken[i++]), ...); }, groups);
     std::apply([&, i = std::size_t{0}](auto&... group) mutable { (group.optimiser(taken[i++], kept, overflow), ...); }, groups);
   }
 };

@@ -64,7 +64,15 @@ class Prefetch {
   void start() {
     ready_.clear(), to_read_.clear();
     is_stopped_ = false, problem_ = nullptr;
-    while (to_read_.size() < ahead_) to_read_.push_back(data_.empty_batch(data_.batch_size()));
+    try {
+      while (to_read_.size() < ahead_) to_read_.push_back(data_.empty_batch(data_.batch_size()));
+      start_thread();
+    } catch (...) {
+      problem_ = std::current_exception();               // for next(), which would wait without an end
+      throw;
+    }
+  }
+  void start_thread() {
     try {
       thread_ = std::thread([this] { read(); });
     } catch (const std::system_error& error) {
