@@ -80,7 +80,7 @@ MUTANTS = [
     ('op/contraction_order', 'grows < least', 'grows > least', 'the two that make the largest', 'contraction_order'),
     ('op/einsum', 'extents[l] == 1 || extents[l] == n', 'true', 'an index may be 2 here and 3 there', 'einsum'),
     ('op/einsum', 'own.repeats() && !to.add', 'false', 'what is off a diagonal is not written', 'einsum'),
-    ('op/contract', 'add || (axes == &way.rest && i > 0)', 'add', 'of a sum only the last part is kept', 'einsum'),
+    ('op/contract', 'add || (sums && i > 0)', 'add', 'of a sum only the last part is kept', 'einsum'),
 
     # ------------------------------------------------ parsers
     ('io/json', 'depth > max_depth', 'depth > max_depth + 1', 'one level more', 'json'),

@@ -36,7 +36,7 @@ struct ScaledRows {
 /// c = or += a b, along axes whose steps are those of c, a and b: nothing is summed.
 template <class T>
 void multiply_each(Device device, const AxisList& axes, const T* a, const T* b, Gather<T> c) {
-  const Axis last = axes.count > 0 ? axes[axes.count - 1] : Axis{};
+  const Axis last = axes.count > 0 ? axes[axes.count - 1] : no_axis;
   const bool a_stays = last.step[1] == 0, b_stays = last.step[2] == 0;
   const Index other = last.step[a_stays ? 2 : 1];
   if (axes.count < 2 || axes.count > Shape::max_rank || a_stays == b_stays || other != 1 || last.step[0] != 1 || last.extent < 64)
@@ -119,7 +119,7 @@ struct Way {
       if (axes[i].extent >= axes[found].extent) found = i;
     for (int i = 0; i < axes.count; ++i)
       if (i != found) others.push_back(axes[i]);
-    return axes.count > 0 ? axes[found] : Axis{};
+    return axes.count > 0 ? axes[found] : no_axis;
   }
 };
 
@@ -143,18 +143,16 @@ Way find_way(Device device, const Roles& roles, const Extents& extents, const St
 
 /// c = or += the products, one after the other in the order of `way`, which copies nothing.
 template <class T>
-void multiply(Device device, Way way, const T* a, const T* b, T* c, bool add) {
-  for (AxisList* axes : {&way.rest, &way.batches}) {
-    if (axes->count <= (axes == &way.rest ? 0 : 2)) continue;
-    const Axis outer = (*axes)[0];
-    --axes->count;
-    std::copy(axes->at.begin() + 1, axes->at.begin() + 1 + axes->count, axes->at.begin());
-    for (Index i = 0; i < outer.extent; ++i)
-      multiply(device, way, a + i * outer.step[1], b + i * outer.step[2], c + i * outer.step[0], add || (axes == &way.rest && i > 0));
+void multiply(Device device, const Way& way, const T* a, const T* b, T* c, bool add) {
+  if (way.rest.count > 0 || way.batches.count > 2) {
+    Way inner = way;
+    const bool sums = way.rest.count > 0;
+    const Axis outer = (sums ? inner.rest : inner.batches).take_first();
+    for (Index i = 0; i < outer.extent; ++i) multiply(device, inner, a + i * outer.step[1], b + i * outer.step[2], c + i * outer.step[0], add || (sums && i > 0));
     return;
   }
-  while (way.batches.count < 2) way.batches.push_back({});
-  const Axis &x = way.batches[0], &y = way.batches[1], &m = way.row, &n = way.column, &k = way.sum;
+  auto batch = [&](int i) { return i < way.batches.count ? way.batches[i] : no_axis; };
+  const Axis x = batch(0), y = batch(1), &m = way.row, &n = way.column, &k = way.sum;
   kernel::gemm(device, kernel::Gemm{.batch0 = x.extent, .batch1 = y.extent, .m = m.extent, .n = n.extent, .k = k.extent,
                                     .a = {x.step[1], y.step[1], m.step[1], k.step[1]}, .b = {x.step[2], y.step[2], k.step[2], n.step[2]},
                                     .c = {x.step[0], y.step[0], m.step[0], n.step[0]}, .accumulate = add}, a, b, c);
@@ -187,6 +185,7 @@ void contract(Device device, const Extents& extents, const View<const T>& a, con
   }
 
   const Way way = find_way<T>(device, roles, extents, steps);
+  if (way.copies == 0) return multiply(device, way, a.at, b.at, c.at, add);
   std::optional<Labelled<T>> copy_a, copy_b;
   if (way.copies & copies_a) copy_a = arranged(device, extents, a, joined(way.batch, way.rows, way.sums));
   if (way.copies & copies_b) copy_b = arranged(device, extents, b, joined(way.batch, way.sums, way.columns));

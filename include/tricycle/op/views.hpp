@@ -44,20 +44,35 @@ struct View {
 
 /// Labels that are walked as one: how far, and how far apart the steps are in each of three tensors.
 struct Axis {
-  Index extent = 1;
-  std::array<Index, 3> step{};
+  Index extent;
+  std::array<Index, 3> step;
 };
+/// No label at all.
+inline constexpr Axis no_axis{1, {}};
 
 /// A few axes, the outermost first.
 struct AxisList {
-  std::array<Axis, n_labels> at;                         // uninitialised
+  std::array<Axis, n_labels> at;                         // uninitialised: there are many of these lists, and few are long
   int count = 0;
+
+  AxisList() = default;
+  AxisList(const AxisList& other) : count(other.count) { std::copy_n(other.at.begin(), count, at.begin()); }
+  AxisList& operator=(const AxisList& other) {
+    count = other.count;
+    std::copy_n(other.at.begin(), count, at.begin());
+    return *this;
+  }
 
   Axis& operator[](int i) { return at[static_cast<std::size_t>(i)]; }
   const Axis& operator[](int i) const { return at[static_cast<std::size_t>(i)]; }
   const Axis* begin() const { return at.data(); }
   const Axis* end() const { return at.data() + count; }
   void push_back(const Axis& axis) { (*this)[count++] = axis; }
+  Axis take_first() {
+    const Axis first = at[0];
+    std::copy_n(at.begin() + 1, --count, at.begin());
+    return first;
+  }
   Index size() const {
     Index n = 1;
     for (const Axis& axis : *this) n *= axis.extent;
