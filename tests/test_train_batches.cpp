@@ -140,14 +140,14 @@ TEST_CASE("tokens may be of 16 or 32 bits, in memory that somebody keeps", "[dat
   };
   auto kept = std::make_shared<std::vector<std::uint16_t>>(100);
   std::iota(kept->begin(), kept->end(), std::uint16_t{0});
-  auto [training, validation] = split(Tokens(std::span<const std::uint16_t>(*kept), kept), 0.9);
+  const auto parts = split(Tokens(std::span<const std::uint16_t>(*kept), kept), 0.9);
   kept.reset();                                                                  // both parts keep the numbers
-  CHECK((training.size() == 90 && validation.size() == 10));
+  CHECK((parts.train.size() == 90 && parts.validation.size() == 10));
   std::vector<int> some(3);
-  validation.part(2, 5).copy(2, 3, some.data());
+  parts.validation.part(2, 5).copy(2, 3, some.data());
   CHECK(some == std::vector<int>{94, 95, 96});
-  CHECK(refusal([&] { validation.part(2, 9); }) == "tokens: 9 from number 2 on, of 10");
-  CHECK(refusal([&] { validation.copy(8, 3, some.data()); }) == "tokens: 3 from number 8 on, of 10");
+  CHECK(refusal([&] { parts.validation.part(2, 9); }) == "tokens: 9 from number 2 on, of 10");
+  CHECK(refusal([&] { parts.validation.copy(8, 3, some.data()); }) == "tokens: 3 from number 8 on, of 10");
 
   check_same(std::uint16_t{}, 65535);
   check_same(std::uint32_t{}, 2147483647);
