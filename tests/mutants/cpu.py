@@ -59,9 +59,9 @@ MUTANTS = [
     # ------------------------------------------------ the tape
     ('tensor/tape', '++arg->waiting_;', 'arg->waiting_ = 1;', 'a node goes on before all its gradients have come', 'tape'),
     ('tensor/tape', 'arg->waiting_ = 0;', ';', 'what a broken walk was waiting for is still waited for', 'tape_life'),
-    ('tensor/tape', '~NoGrad() { >>recording() = before_;', 'recording() = true;', 'an inner NoGrad ends the outer one', 'tape'),
+    ('tensor/tape', '~NoGrad() { >>recording() = before_;', 'recording() = true;', 'an inner NoGrad ends the outer one', 'tape_seen'),
     ('tensor/tape', 'node->freed ? std::move(arg) : arg', 'std::move(arg)', 'a graph that is retained loses its args', 'tape'),
-    ('tensor/record', '!recording() || !x.node()', '!x.node()', 'what NoGrad does is recorded', 'tape'),
+    ('tensor/record', '!recording() || !x.node()', '!x.node()', 'what NoGrad does is recorded', 'tape_seen'),
     ('tensor/record', 'else if (>>!node_->grad->is_unique()', 'false', 'a gradient that others see is added to', 'tape'),
     ('tensor/record', 'grad && >>!grad->is_unique()', 'false', 'two leaves have one gradient', 'tape'),
     ('tensor/record', 'if (options.retain_graph) return;', ';', 'a graph that is to be retained is freed', 'tape'),
