@@ -57,7 +57,7 @@ TEST_CASE("a checkpoint holds all of a model and of its optimiser, and nothing e
   for (auto& [name, moments] : optimiser.memory) {
     CHECK(memory[name].t.item() == 1);
     for (std::size_t i = 0; i < 2; ++i)
-      CHECK(std::get<Tensor<float>>(memory[name].numbers.at(i)).to_vector() == std::get<Tensor<float>>(moments.numbers[i]).to_vector());
+      CHECK(std::get<Owned<float>>(memory[name].numbers.at(i)).to_vector() == std::get<Owned<float>>(moments.numbers[i]).to_vector());
   }
 
   GPT<float> wider({.vocab_size = 8, .context_window = 4, .embedding_dim = 8, .n_heads = 2, .n_layers = 1});

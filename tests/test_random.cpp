@@ -1,10 +1,13 @@
 // Random numbers: those of NumPy, and those that are found by their place.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <thread>
 #include <vector>
 #include "catch.hpp"
 #include "tricycle/kernel/random.hpp"
+#include "tricycle/op/dropout.hpp"
+#include "tricycle/tensor/create.hpp"
 
 using tricycle::Index;
 using tricycle::lanes;
@@ -97,4 +100,17 @@ TEST_CASE("each thread draws from a stream of its own, which begins as that of s
   CHECK(unseeded == tricycle::Generator(0).uniform());
   CHECK(seeded == first);
   CHECK(tricycle::random_uniform() == second);             // whatever the other thread drew
+}
+
+TEST_CASE("dropout keeps the mean, and draws anew each time") {
+  const auto x = tricycle::ones({100'000});
+  tricycle::seed(1);
+  const auto first = tricycle::dropout(x, 0.25f), second = tricycle::dropout(x, 0.25f);
+  const auto kept = std::count(first.span().begin(), first.span().end(), 4.0f / 3), dropped = std::count(first.span().begin(), first.span().end(), 0.0f);
+  CHECK(kept + dropped == 100'000);
+  CHECK(dropped == Approx(25'000).epsilon(0.03));
+  CHECK(first.to_vector() != second.to_vector());
+  tricycle::seed(1);
+  CHECK(tricycle::dropout(x, 0.25f).to_vector() == first.to_vector());
+  CHECK(tricycle::dropout(x, 0).to_vector() == x.to_vector());
 }

@@ -127,6 +127,15 @@ TEST_CASE("args and back_fns between element types") {
   CHECK(x.grad().to_vector() == Numbers{4, 6});
 }
 
+TEST_CASE("the gradient of a cast is in the type that was cast") {
+  auto x = to_tensor<float>({1.001f, -2, 3});
+  auto y = tricycle::cast<bf16>(x);
+  CHECK(y.to_vector()[0] == 1.0f);
+  y.backward(to_tensor<bf16>({0.5f, 2, -4}));
+  CHECK(x.grad().to_vector() == std::vector<float>{0.5f, 2, -4});
+  CHECK(tricycle::cast<int>(x).to_vector() == std::vector<int>{1, -2, 3});
+}
+
 TEST_CASE("each back_fn of a joint one sends to its argument alone") {
   auto x = tricycle::normal({3, 4}), gamma = to_tensor({1, 2, 3, 4}), beta = to_tensor({1, 1, 1, 1}), seed = tricycle::normal({3, 4}).detach();
   auto y = tricycle::layer_norm(x, gamma, beta);

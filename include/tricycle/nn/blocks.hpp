@@ -15,12 +15,6 @@ class KeyValueCache {
   /// Room for `context` tokens of a batch of sequences.
   KeyValueCache(Index context, Index batch, Index n_heads, Index head_size, Device device = Device::cpu)
       : keys_(Shape{context, batch, n_heads, head_size}, device), values_(keys_.shape(), device) {}
-  KeyValueCache(KeyValueCache&&) = default;
-  KeyValueCache& operator=(KeyValueCache&&) = default;
-  ~KeyValueCache() = default;
-  /// A copy goes on by itself: two ways in which one text may continue.
-  KeyValueCache(const KeyValueCache& other) : keys_(other.keys_.clone()), values_(other.values_.clone()), length_(other.length_) {}
-  KeyValueCache& operator=(const KeyValueCache& other) { return *this = KeyValueCache(other); }
 
   /// Append keys and values (batch, tokens, heads, size). Throws when the context is full, and for another batch, other heads or
   /// another device than the cache was made for.
@@ -41,7 +35,7 @@ class KeyValueCache {
   Index length() const { return length_; }
 
  private:
-  Tensor<T> keys_, values_;
+  Owned<T> keys_, values_;                               // of a copy, too: two ways in which one text may go on
   Index length_ = 0;
 };
 

@@ -45,8 +45,9 @@ Tensor<bool> compared_with(const char* name, const Tensor<T>& x, N number) {
   else if constexpr (!std::integral<N>) return compare_as(static_cast<double>(number));
   else {
     using Whole = std::conditional_t<std::is_unsigned_v<T> && sizeof(T) == 8, std::uint64_t, std::int64_t>;
-    check(std::in_range<Whole>(+number), name, ": numbers of ", dtype_name<T>(), " cannot be compared with ", +number, ", which is no ", dtype_name<Whole>());      // (+: of a char, which is none)
-    return compare_as(static_cast<Whole>(number));
+    const auto whole = +number;                          // an int of a char, which in_range() does not take
+    check(std::in_range<Whole>(whole), name, ": numbers of ", dtype_name<T>(), " cannot be compared with ", whole, ", which is no ", dtype_name<Whole>());
+    return compare_as(static_cast<Whole>(whole));
   }
 }
 

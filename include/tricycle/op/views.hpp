@@ -56,7 +56,7 @@ struct AxisList {
   int count = 0;
 
   AxisList() = default;
-  AxisList(const AxisList& other) : count(other.count) { std::copy_n(other.at.begin(), count, at.begin()); }
+  AxisList(const AxisList& other) { *this = other; }
   AxisList& operator=(const AxisList& other) {
     count = other.count;
     std::copy_n(other.at.begin(), count, at.begin());

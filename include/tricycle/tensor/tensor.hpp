@@ -193,6 +193,18 @@ class Tensor {
   std::shared_ptr<Node<T>> node_;                        // null: a constant
 };
 
+/// A tensor whose copies have numbers of their own, for what is a value: a copied optimiser, say, goes on by itself.
+template <Element T>
+struct Owned : Tensor<T> {
+  using Tensor<T>::Tensor;
+  explicit(false) Owned(Tensor<T> x) : Tensor<T>(std::move(x)) {}
+  Owned(const Owned& other) : Tensor<T>(other.clone()) {}
+  Owned(Owned&&) = default;
+  Owned& operator=(const Owned& other) { return *this = Owned(other); }
+  Owned& operator=(Owned&&) = default;
+  ~Owned() = default;
+};
+
 /// Throws unless two operands of an op are on one device: "add: a is on cpu, but b on cuda:0".
 template <Element A, Element B>
 void check_together(const char* op, const char* a_name, const Tensor<A>& a, const char* b_name, const Tensor<B>& b) {

@@ -61,12 +61,6 @@ class LossScale {
     fresh.mutable_data()[0] = options.scale;
     restore(fresh);
   }
-  LossScale(LossScale&&) = default;
-  LossScale& operator=(LossScale&&) = default;
-  ~LossScale() = default;
-  /// A copy has a state of its own.
-  LossScale(const LossScale& other) : options_(other.options_), state_(other.state_.clone()) {}
-  LossScale& operator=(const LossScale& other) { return *this = LossScale(other); }
 
   /// What backward() begins with, for a part of the loss when a step has several passes: its share, times the scale.   ()
   template <std::floating_point T = float>
@@ -110,7 +104,7 @@ class LossScale {
   State* state() { return reinterpret_cast<State*>(state_.mutable_data()); }
 
   LossScaleOptions options_;
-  Tensor<double> state_;                                 // a State
+  Owned<double> state_;                                  // a State
 };
 
 }

@@ -23,19 +23,9 @@ inline bool matrices_only(const std::string&, const Shape& shape) { return shape
 
 /// What an optimiser remembers of one parameter, in the parameter's own precision and where the parameter is.
 struct Moments {
-  using Numbers = std::variant<Tensor<float>, Tensor<double>>;
-  Tensor<Index> t = detail::filled(Shape{}, Index{0}, Device::cpu);   // how often it was moved
+  using Numbers = std::variant<Owned<float>, Owned<double>>;
+  Owned<Index> t = detail::filled(Shape{}, Index{0}, Device::cpu);    // how often it was moved
   std::vector<Numbers> numbers;
-
-  Moments() = default;
-  Moments(Moments&&) = default;
-  Moments& operator=(Moments&&) = default;
-  ~Moments() = default;
-  /// A copy has numbers of its own: an optimiser that is copied goes on by itself.
-  Moments(const Moments& other) : t(other.t.clone()) {
-    for (auto& of : other.numbers) numbers.push_back(std::visit([](auto& x) -> Numbers { return x.clone(); }, of));
-  }
-  Moments& operator=(const Moments& other) { return *this = Moments(other); }
 };
 using Memory = std::map<std::string, Moments>;
 
@@ -51,14 +41,14 @@ Moments& remembered(Memory& memory, const std::string& name, const Tensor<M>& x,
   }
   check(moments.numbers.size() == n, "optimiser: its memory of \"", name, "\" is another optimiser's: ", moments.numbers.size(), " tensors, not ", n);
   for (auto& numbers : moments.numbers) {
-    check(std::holds_alternative<Tensor<M>>(numbers) && std::get<Tensor<M>>(numbers).shape() == x.shape(), "optimiser: its memory of \"", name, "\" is of another shape or precision");
-    numbers = std::get<Tensor<M>>(numbers).to(x.device());
+    check(std::holds_alternative<Owned<M>>(numbers) && std::get<Owned<M>>(numbers).shape() == x.shape(), "optimiser: its memory of \"", name, "\" is of another shape or precision");
+    numbers = std::get<Owned<M>>(numbers).to(x.device());
   }
   moments.t = moments.t.to(x.device());
   return moments;
 }
 template <class M>
-M* remembered_at(Moments& moments, std::size_t i) { return std::get<Tensor<M>>(moments.numbers[i]).mutable_data(); }
+M* remembered_at(Moments& moments, std::size_t i) { return std::get<Owned<M>>(moments.numbers[i]).mutable_data(); }
 
 /// Nothing moves while a GPU's alarm is raised, or when gradients have overflowed (loss_scale.hpp).
 struct Gate {
