@@ -21,11 +21,17 @@ FLAGS = ['-std=c++20', '-O2', '-I', str(ROOT / 'include'), '-isystem', EIGEN]
 
 
 def seconds(header, folder):
-    """One run: a unit that includes the header, and nothing else."""
-    source = pathlib.Path(folder) / 'unit.cpp'
-    source.write_text(f'#include <{header}>\n' if header else '\n')
+    """One run: a unit that includes the header, and nothing else. One ending in .gch is precompiled, unless it has been before."""
+    folder = pathlib.Path(folder)
+    source, precompiled = folder / 'unit.cpp', folder / pathlib.Path(header).name
+    if is_precompiled := header.endswith('.gch'):
+        if not precompiled.exists():
+            source.write_text(f'#include <{header.removesuffix(".gch")}>\n')
+            subprocess.run([CXX, *FLAGS, '-x', 'c++-header', source, '-o', precompiled], check=True)
+    source.write_text('' if is_precompiled else f'#include <{header}>\n')
+    include = ['-include', precompiled.with_suffix('')] if is_precompiled else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([CXX, *FLAGS, '-c', source, '-o', os.devnull], check=True)
+    subprocess.run([CXX, *FLAGS, *include, '-c', source, '-o', os.devnull], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -45,15 +51,16 @@ def row(name, time, eigen):
 
 
 def main():
-    whole = measure(['Eigen/Core', 'tricycle/tricycle.hpp'], 5)
+    whole = measure(['Eigen/Core', 'tricycle/tricycle.hpp', 'tricycle/tricycle.hpp.gch'], 5)
     eigen = whole['Eigen/Core']
     print('# What including a header costs\n')
     version = subprocess.run([CXX, '--version'], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     print(f'`bench/compile_time.py`, {version}, `-std=c++20 -O2`: seconds of the processor for a unit that includes one header and')
-    print('nothing else, and how often that is `<Eigen/Core>`. The first two are the least of 5 runs in turns.\n')
+    print('nothing else, and how often that is `<Eigen/Core>`. The first three are the least of 5 runs in turns.\n')
     print('| header | s | × `<Eigen/Core>` |\n|---|---|---|')
     print(row('`<Eigen/Core>`', eigen, eigen))
     print(row('everything: `tricycle/tricycle.hpp`', whole['tricycle/tricycle.hpp'], eigen))
+    print(row('the same, precompiled once: a unit that uses that', whole['tricycle/tricycle.hpp.gch'], eigen))
     if '--quick' in sys.argv:
         return
     headers = sorted(str(path.relative_to(ROOT / 'include')) for path in (ROOT / 'include').rglob('*.hpp'))

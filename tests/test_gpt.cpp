@@ -138,6 +138,23 @@ TEMPLATE_TEST_CASE("a GPT in 16 bits is a rounded one: its gradients arrive in f
   CHECK(static_cast<double>(rounded.loss(inputs, targets).item()) < 0.7 * first);
 }
 
+TEST_CASE("targets can be ignored, whatever the head") {
+  GPTConfig config = small;
+  for (int kind = 0; kind < 3; ++kind) {
+    config.tied = kind == 0, config.bias = kind == 2;
+    GPT<float> model(config);
+    const auto inputs = to_tensor<int>(some_ids(32), {2, 16}), targets = where(inputs < 4, -100, to_tensor<int>(some_ids(32), {2, 16}));
+    auto fused = model.loss(inputs, targets, -100);
+    auto plain = CrossEntropy{.ignore_index = -100}(targets, model(inputs));
+    CHECK(fused.item() == Approx(plain.item()));
+    fused.backward();
+    const auto gradient = model.token_embedding.weights.as<float>().grad();
+    model.zero_grad();
+    plain.backward();
+    CHECK(relative_error(gradient, cast<double>(model.token_embedding.weights.as<float>().grad())) < 1e-5);
+  }
+}
+
 TEST_CASE("dropout drops while training and not otherwise, the same for the same seed") {
   GPTConfig config = small;
   config.dropout = 0.2f;

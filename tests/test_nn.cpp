@@ -64,36 +64,6 @@ TEST_CASE("the gradients of layers and blocks, of several shapes") {
   }
 }
 
-TEST_CASE("the gradients of losses, of several shapes") {
-  seed(12);
-  for (const Shape& shape : {Shape{4}, {1}, {2, 3}, {2, 3, 5}, {3, 1, 2}}) {
-    INFO(shape);
-    auto x = uniform<double>(shape, -3, 3), y = uniform<double>(shape, 0.1, 0.9), p = uniform<double>(shape, 0.1, 0.9);
-    CHECK_NOTHROW(gradcheck(MeanSquaredError(), {y, x}));
-    CHECK_NOTHROW(gradcheck(MeanSquaredError{.mean = true}, {y, x}));
-    CHECK_NOTHROW(gradcheck(BinaryCrossEntropy(), {y, x}));
-    CHECK_NOTHROW(gradcheck(BinaryCrossEntropy{.from_logits = false}, {y, p}));
-    Tensor<int> labels(shape.slice(0, shape.rank() - 1));
-    for (Index i = 0; i < labels.size(); ++i) labels.mutable_data()[i] = static_cast<int>(i % shape[-1]);
-    CHECK_NOTHROW(gradcheck([&](auto& logits) { return CrossEntropy()(labels, logits); }, {x}));
-    CHECK_NOTHROW(gradcheck([&](auto& logits) { return CrossEntropy{.ignore_index = 1}(labels, logits); }, {x}));
-  }
-}
-
-TEST_CASE("losses of a few numbers, by hand") {
-  auto y = to_tensor({{1, 2}, {3, 4}}), x = to_tensor({{1, 4}, {0, 4}});
-  CHECK(MeanSquaredError()(y, x).item() == 6.5f);                                // (4 + 9) / 2
-  CHECK(MeanSquaredError{.mean = true}(y, x).item() == 3.25f);
-  CHECK(MeanSquaredError()(to_tensor(3), to_tensor(1)).item() == 4);
-  CHECK(BinaryCrossEntropy()(to_tensor<int>({1, 0}), to_tensor({0, 0})).item() == Approx(std::log(2)));
-  CHECK(BinaryCrossEntropy{.from_logits = false}(to_tensor<bool>({1, 0}), to_tensor({0.25f, 0.5f})).item() == Approx((std::log(4) + std::log(2)) / 2));
-  auto loss = CrossEntropy{.ignore_index = 0}(to_tensor<int>({0, 1, 2}), to_tensor({{0, 0, 1}, {0, 0, 1}, {0, 0, 1}}));
-  const double all = std::log(2 + std::exp(1.0));
-  CHECK(loss.item() == Approx((all + all - 1) / 2));
-  CHECK(CrossEntropy()(to_tensor<int>({0, 1, 2}), to_tensor({{0, 0, 1}, {0, 0, 1}, {0, 0, 1}})).item() == Approx(1.2181114));
-  CHECK(static_cast<float>(MeanSquaredError()(cast<bf16>(y), cast<bf16>(x)).item()) == 6.5f);      // in float, whatever is compared
-}
-
 TEST_CASE("a model is displayed as a tree, read by name and saved, whatever it is") {
   Sequential model{Dense(4, 3, {.bias = true}), ReLU(), RMSNorm(3), Dropout(0.5f), SwiGLU(3, 2)};
   CHECK(model.display() ==

@@ -43,17 +43,19 @@ Rows<T> lookup_rows() {
       });
     };
   };
-  auto mean_surprise = [](const Numbers& logits) {
-    const Shape shape = logits.shape.slice(0, logits.shape.rank() - 1);
-    const auto truth = some_ids<Index>(shape, logits.shape[-1]);
-    const auto losses = reference::by_row([&](const std::vector<Real>& x, Index r) {
-      return std::vector<Real>(x.size(), reference::surprise(x, truth.data()[r]));
-    })({logits});
-    return reference::over({}, reference::mean)({losses});
+  auto mean_surprise = [](const Numbers& logits, std::optional<Index> ignored = {}) {
+    const Index n = logits.shape[-1];
+    const auto truth = some_ids<Index>(logits.shape.slice(0, logits.shape.rank() - 1), n);
+    std::vector<Real> losses;
+    for (Index r = 0; r < truth.size(); ++r)
+      if (truth.data()[r] != ignored) losses.push_back(reference::surprise({logits.at.begin() + r * n, logits.at.begin() + (r + 1) * n}, truth.data()[r]));
+    return Numbers{Shape{}, {reference::mean(losses)}};
   };
   auto surprise_of_product = [=](const std::string& product) { return [=](const Operands& in) { return mean_surprise(reference::einsum(product)(in)); }; };
-  auto classified = [](bool by_class) {
-    return [by_class](auto& x, auto& w) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class); };
+  auto classified = [](bool by_class, std::optional<Index> ignored = {}) {
+    return [=](auto& x, auto& w) {
+      return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class, nullptr, ignored);
+    };
   };
   auto squares = [](const Operands& in) { return reference::each([](Real t, Real x) { return (t - x) * (t - x); })({in[0], in[1]}); };
   auto surprise_at = [](const Operands& in, auto probability) {
@@ -66,6 +68,11 @@ Rows<T> lookup_rows() {
   return {
       row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2] | [2 2 5] [3 5]", small, classified(true), surprise_of_product("...i,oi->...o")),
       row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401] | [3 2] [2 4] | [2 2 5] [5 3]", small, classified(false), surprise_of_product("...i,io->...o")),
+      row("classify: with a bias", "[1 1] [1 1] [1] | [4 3] [3 5] [5] | [2 3 17] [17 19] [19] | [30 40] [40 401] [401] | [3 2] [2 4] [4] | [2 2 5] [5 3] [3]", small,
+          [](auto& x, auto& w, auto& bias) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[1], x.device()), x, w, false, &bias); },
+          [=](const Operands& in) { return mean_surprise(reference::each([](Real a, Real b) { return a + b; })({reference::einsum("...i,io->...o")({in[0], in[1]}), in[2]})); }),
+      row("classify: without a label", "[5 3] [4 3] | [7 1] [3 1] | [2 2 5] [3 5] | [4 1] [2 1] | [2 3 17] [19 17] | [30 40] [401 40] | [37 2] [9 2]", small, classified(true, 1),
+          [=](const Operands& in) { return mean_surprise(reference::einsum("...i,oi->...o")(in), 1); }),
       row("take", "[1] | [5] | [3 4] | [6 0] | [37 2 3] | [100 130]", numbers, [](auto& x) { return tc::take(x, some_ids<int>({2, 3}, x.shape()[0], x.device())); }, taken({2, 3}, 0)),
       row("take: middle axis", "[1 1 1] | [2 3 4] | [5 2] | [0 3 4] | [2 3 0] | [2 37 17] | [3 60 41]", numbers, [](auto& x) { return tc::take(x, some_ids<unsigned char>({7}, x.shape()[1], x.device()), 1); }, taken({7}, 1)),
       row("take: last axis, one id", "[1] | [4] | [3 37] | [0 3] | [2 3 5]", numbers, [](auto& x) { return tc::take(x, some_ids<Index>({}, x.shape()[-1], x.device()), -1); }, taken({}, -1)),
@@ -83,15 +90,7 @@ Rows<T> lookup_rows() {
           [=](auto& in) { return mean_surprise(in[0]); }),
       row("cross_entropy: without a label", "[5 4] | [4 2] | [37 9] | [2 3 17] | [300 401] | [12 1 3]", numbers,
           [](auto& x) { return tc::cross_entropy(some_ids<int>(x.shape().slice(0, x.rank() - 1), x.shape()[-1], x.device()), x, 1); },
-          [](auto& in) {
-            const Numbers& logits = in[0];
-            const auto truth = some_ids<Index>(logits.shape.slice(0, logits.shape.rank() - 1), logits.shape[-1]);
-            const Index n = logits.shape[-1];
-            std::vector<Real> losses;
-            for (Index r = 0; r < truth.size(); ++r)
-              if (truth.data()[r] != 1) losses.push_back(reference::surprise({logits.at.begin() + r * n, logits.at.begin() + (r + 1) * n}, truth.data()[r]));
-            return Numbers{Shape{}, {reference::mean(losses)}};
-          }),
+          [=](auto& in) { return mean_surprise(in[0], 1); }),
 
       // ------------------------------------------------ losses of numbers
       row("mean_squared_error", "[] [] | [1] [1] | [5] [5] | [3 4] [3 4] | [2 3 17] [2 3 17] | [0 4] [0 4] | [3 0] [3 0] | [300 401] [300 401]", numbers,

@@ -71,11 +71,14 @@ struct GPT : Layer<GPT<T>> {
     return head ? (*head)(x) : einsum<"...i,oi->...o">(x, token_embedding.weights.as<T>());
   }
 
-  /// The mean surprise at the targets, which are the inputs one token on. Logits are not held as a whole, unless the
-  /// head has a bias.   (batch, tokens) twice -> ()
-  Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets) const {
-    if (head && head->bias) return CrossEntropy()(targets, (*this)(inputs));
-    return classify(targets, hidden(inputs), (head ? head->weights : token_embedding.weights).template as<T>(), !head);
+  /// The mean surprise at the targets, which are the inputs one token on, but for those that are `ignore_index`, as padding may be.
+  /// Logits are not held as a whole.   (batch, tokens) twice -> ()
+  Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets, std::optional<Index> ignore_index = std::nullopt) const {
+    const auto x = hidden(inputs);
+    if (!head) return classify(targets, x, token_embedding.weights.template as<T>(), true, nullptr, ignore_index);
+    std::optional<Tensor<T>> bias;
+    if (head->bias) bias = head->bias->template as<T>();
+    return classify(targets, x, head->weights.template as<T>(), false, bias ? &*bias : nullptr, ignore_index);
   }
 
   /// What the head sees of each token.   (batch, tokens) -> (batch, tokens, n)

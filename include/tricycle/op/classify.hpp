@@ -19,13 +19,15 @@ Index rows_at_a_time(Index classes) {
 /// Where the weights of a classifier lie: from one class to the next, and from one number of x to the next.
 struct ClassStrides { Index of_class, of_number; };
 
-/// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late.
+/// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late; so it does
+/// where a GPU counts for itself how many there are.
 template <class R>
 struct Shares {
-  R early, late;
+  R early = 1, late = 1;
   template <class T>
-  static Shares of(Index count) {
+  static Shares of(Index count, Ignored ignored) {
     const R share = 1 / static_cast<R>((std::max)(count, Index{1}));     // of none there is no gradient, but it must not be NaN
+    if (ignored.is_any) return {};
     return Short<T> ? Shares{1, share} : Shares{share, 1};
   }
 };
@@ -36,66 +38,89 @@ struct ScaledProduct {
   TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b * decltype(a * b)(scale); }
 };
 
-/// The mean of cross_entropy(truth, x W). With `dx` and `dw` also its gradients, but for the late share: what the logits of some
-/// rows were becomes their gradient in place, is multiplied by what it was made of, and makes room for the next rows.
+/// A gradient's share for each of those that are kept. Of none it must not be NaN.
+struct ShareOfKept {
+  template <class R> TRICYCLE_HD R operator()(R grad, R kept) const { return grad / math::max(kept, R(1)); }
+};
+
+/// The mean of cross_entropy(truth, x W + bias). With `dx`, `dw` and `dbias` also its gradients, but for the late share: what the
+/// logits of some rows were becomes their gradient in place, is multiplied by what it was made of, and makes room for the next rows.
 template <class T, class Id>
-Tensor<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, Index classes, ClassStrides w, Tensor<T>* dx, Tensor<compute<T>>* dw) {
+MeanOfKept<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, const Tensor<T>* bias, Index classes, ClassStrides w, Ignored ignored,
+                                     Tensor<T>* dx, Tensor<compute<T>>* dw, Tensor<compute<T>>* dbias) {
   using R = compute<T>;
   const Device device = x.device();
   const Index count = truth.size(), n = x.shape()[-1], most = (std::min)(rows_at_a_time<T>(classes), (std::max)(count, Index{1}));
-  const R share = 1 / static_cast<R>(count);
-  Tensor<R> losses(Shape{count}, device), loss(Shape{}, device), one = filled(Shape{}, R(1), device);
+  Tensor<R> losses(Shape{count}, device), one = filled(Shape{}, R(1), device);
   const Index stride = device.is_cpu() ? classes : kernel::split(classes, 64) * 64;      // rows that a GPU reads 16 bytes at once
   Tensor<T> logits(Shape{most, stride}, device);
-  if (dw && count == 0) *dw = filled(dw->shape(), R(0), device);
+  for (auto* sums : {dw, dbias})
+    if (sums && count == 0) *sums = filled(sums->shape(), R(0), device);
   for (Index from = 0; from < count; from += most) {
     const Index rows = (std::min)(most, count - from);
     const T* some = x.data() + from * n;
     const Id* labels = truth.data() + from;
-    kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, stride, 1}},
+    if (bias) kernel::map(device, kernel::Walk<2>(Shape{rows, classes}, {{{stride, 1}, {0, 1}}}), kernel::Same{}, Gather<T>{logits.mutable_data(), false}, bias->data());
+    kernel::gemm(device, kernel::Gemm{.m = rows, .n = classes, .k = n, .a = {0, 0, n, 1}, .b = {0, 0, w.of_number, w.of_class}, .c = {0, 0, stride, 1}, .accumulate = bias != nullptr},
                  some, weights.data(), logits.mutable_data());
-    const CrossEntropyForward<T, Id> forward{labels, logits.data(), stride, losses.mutable_data() + from};
-    if (!dx && !dw) {
+    const CrossEntropyForward<T, Id> forward{labels, logits.data(), stride, losses.mutable_data() + from, ignored};
+    if (!dx && !dw && !dbias) {
       kernel::rows(device, rows, classes, forward);
       continue;
     }
-    kernel::rows(device, rows, classes, CrossEntropyInPlace<T, Id>{forward, {labels, logits.data(), stride, one.data(), Shares<R>::template of<T>(count).early, {logits.mutable_data(), false}}});
+    const R share = Shares<R>::template of<T>(count, ignored).early;
+    kernel::rows(device, rows, classes, CrossEntropyInPlace<T, Id>{forward, {labels, logits.data(), stride, one.data(), share, {logits.mutable_data(), false}, ignored}});
     if (dx)
       kernel::gemm(device, kernel::Gemm{.m = rows, .n = n, .k = classes, .a = {0, 0, stride, 1}, .b = {0, 0, w.of_class, w.of_number}, .c = {0, 0, n, 1}},
                    logits.data(), weights.data(), dx->mutable_data() + from * n);
     if (dw)
       kernel::gemm(device, kernel::Gemm{.m = classes, .n = n, .k = rows, .a = {0, 0, 1, stride}, .b = {0, 0, n, 1}, .c = {0, 0, w.of_class, w.of_number}, .accumulate = from > 0},
                    logits.data(), some, dw->mutable_data());
+    if (dbias) kernel::columns<R>(device, 1, rows, classes, ScaledRow<T>{logits.data(), stride, 1}, Gather<R>{dbias->mutable_data(), from > 0});
   }
-  sum_middle<R, R>(device, 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
-  return loss;
+  return MeanOfKept<R>(truth, losses, ignored);
 }
 
 }  // namespace detail
 
-/// cross_entropy(truth, x W) in a fraction of the memory: logits are made some rows at a time, and while a gradient is wanted
-/// theirs is worked out then and there. `by_class`: do the weights lie class by class, (classes, n), as an embedding's do, or
-/// as a Dense's, (n, classes)?   (...), (..., n) -> ()
-///   dx = dlogits Wᵀ, dW = xᵀ dlogits         (dlogits: see cross_entropy)
+/// cross_entropy(truth, x W + bias, ignore_index) in a fraction of the memory: logits are made some rows at a time, and while a
+/// gradient is wanted theirs is worked out then and there. `by_class`: do the weights lie class by class, (classes, n), as an
+/// embedding's do, or as a Dense's, (n, classes)?   (...), (..., n), weights, (classes) -> ()
+///   dx = dlogits Wᵀ, dW = xᵀ dlogits, dbias = the sum of dlogits         (dlogits: see cross_entropy)
 template <std::integral Id, Floating T>
-Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, bool by_class) {
+Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, bool by_class, const std::type_identity_t<Tensor<T>>* bias = nullptr, std::optional<Index> ignore_index = std::nullopt) {
   using R = compute<T>;
   check(x.rank() > 0 && weights.rank() == 2 && weights.shape()[by_class ? 1 : 0] == x.shape()[-1], "classify: weights of shape ", weights.shape(), " for numbers of shape ", x.shape());
   check(truth.shape() == x.shape().slice(0, x.rank() - 1), "classify: labels of shape ", truth.shape(), " for numbers of shape ", x.shape());
   check_together("classify", "labels are", truth, "numbers", x);
   check_together("classify", "numbers are", x, "weights", weights);
   const Index n = x.shape()[-1], classes = weights.shape()[by_class ? 0 : 1];
-  detail::check_ids("classify", truth, classes);
+  if (bias) {
+    check(bias->shape() == Shape{classes}, "classify: a bias of shape ", bias->shape(), " for ", classes, " classes");
+    check_together("classify", "numbers are", x, "the bias", *bias);
+  }
+  const detail::Ignored ignored(ignore_index);
+  detail::check_ids("classify", truth, classes, ignored);
   const auto w = by_class ? detail::ClassStrides{n, 1} : detail::ClassStrides{1, classes};
-  const bool wants_x = detail::any_wanted({x.node().get()}), wants_weights = detail::any_wanted({weights.node().get()});
+  const bool wants_x = detail::any_wanted({x.node().get()}), wants_weights = detail::any_wanted({weights.node().get()}), wants_bias = bias && detail::any_wanted({bias->node().get()});
   Tensor<T> dx(wants_x ? x.shape() : Shape{0}, x.device());
-  Tensor<R> dw(wants_weights ? weights.shape() : Shape{0}, x.device());
-  auto loss = detail::classify_rows(truth, x, weights, classes, w, wants_x ? &dx : nullptr, wants_weights ? &dw : nullptr);
-  return record_joint<R, T, T>("classify", loss, {x, weights}, [dx, dw, late = detail::Shares<R>::template of<T>(truth.size()).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) {
-    if (to_x) detail::broadcast_map(dx.shape(), detail::ScaledProduct<R>{late}, to_x.gather(), dx, grad);
-    if (to_weights) detail::broadcast_map(dw.shape(), detail::ScaledProduct<R>{late}, to_weights.gather(), dw, grad);
-  });
+  Tensor<R> dw(wants_weights ? weights.shape() : Shape{0}, x.device()), dbias(wants_bias ? bias->shape() : Shape{0}, x.device());
+  const auto [loss, kept] = detail::classify_rows(truth, x, weights, bias, classes, w, ignored, wants_x ? &dx : nullptr, wants_weights ? &dw : nullptr, wants_bias ? &dbias : nullptr);
+  auto back = [dx, dw, dbias, ignored, kept = kept, late = detail::Shares<R>::template of<T>(truth.size(), ignored).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights, Sink<T> to_bias) {
+    Tensor<R> share = grad;
+    if (ignored.is_any) {
+      share = Tensor<R>(Shape{}, grad.device());
+      kernel::map(grad.device(), 1, detail::ShareOfKept{}, Gather<R>{share.mutable_data(), false}, grad.data(), kept.data());
+    }
+    if (to_x) detail::broadcast_map(dx.shape(), detail::ScaledProduct<R>{late}, to_x.gather(), dx, share);
+    if (to_weights) detail::broadcast_map(dw.shape(), detail::ScaledProduct<R>{late}, to_weights.gather(), dw, share);
+    if (to_bias) detail::broadcast_map(dbias.shape(), detail::ScaledProduct<R>{late}, to_bias.gather(), dbias, share);
+  };
+  if (bias) return record_joint<R, T, T, T>("classify", loss, {x, weights, *bias}, back);
+  return record_joint<R, T, T>("classify", loss, {x, weights}, [back](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) { back(grad, to_x, to_weights, Sink<T>(nullptr)); });
 }
+template <std::integral Id, Element A, Element B> requires detail::MustCast<A, B>
+Tensor<A> classify(const Tensor<Id>&, const Tensor<A>& x, const Tensor<B>&, bool, const auto&...) { return detail::must_cast<B>(x); }
 
 }
 }  // namespace tricycle

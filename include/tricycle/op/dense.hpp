@@ -63,7 +63,7 @@ void check_dense(const char* op, const Shape& x, const Tensor<T>& weights, const
 /// y = x W, plus `bias` if there is one.   (..., from), (from, to), (to) -> (..., to)
 ///   dx = grad Wᵀ   dW = xᵀ grad   dbias = the sum of grad over the leading axes
 template <Floating T>
-Tensor<T> dense(const Tensor<T>& x, const Tensor<T>& weights, const Tensor<T>* bias = nullptr) {
+Tensor<T> dense(const Tensor<T>& x, const Tensor<T>& weights, const std::type_identity_t<Tensor<T>>* bias = nullptr) {
   detail::check_dense("dense", x.shape(), weights, bias, x.device());
   const Index k = x.shape()[-1], n = weights.shape()[1], m = x.shape().product(0, x.rank() - 1);
   Tensor<T> y(x.shape().with(-1, n), x.device());
@@ -85,7 +85,7 @@ Tensor<A> dense(const Tensor<A>& x, const Tensor<A>&, const Tensor<B>*) { return
 ///   (..., n), (n, h), (h), (h, o), (o) -> (..., o)
 /// Its gradients are those of dense and GELU one after the other: what goes into GELU, and what comes out, is kept.
 template <Floating T>
-Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w_1, const Tensor<T>* b_1, const Tensor<T>& w_2, const Tensor<T>* b_2) {
+Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w_1, const std::type_identity_t<Tensor<T>>* b_1, const Tensor<T>& w_2, const std::type_identity_t<Tensor<T>>* b_2) {
   check((b_1 == nullptr) == (b_2 == nullptr), "mlp: one of two biases");
   detail::check_dense("mlp", x.shape(), w_1, b_1, x.device());
   detail::check_dense("mlp", x.shape().with(-1, w_1.shape()[1]), w_2, b_2, x.device());
@@ -109,6 +109,11 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w_1, const Tensor<T>* b_1, co
   return record_joint<T, T, T, T>("mlp", y, {x, w_1, w_2}, [back](const Tensor<T>& grad, Sink<T> dx, Sink<T> dw_1, Sink<T> dw_2) {
     back(grad, dx, dw_1, Sink<T>(nullptr), dw_2, Sink<T>(nullptr));
   });
+}
+template <Element A, Element B, Element C> requires (detail::MustCast<A, B> || detail::MustCast<A, C>)
+Tensor<A> mlp(const Tensor<A>& x, const Tensor<B>&, const auto&, const Tensor<C>&, const auto&) {
+  detail::must_cast<B>(x);
+  return detail::must_cast<C>(x);
 }
 
 }

@@ -101,12 +101,13 @@ struct CrossEntropyBackward {
   }
   bool aligned(Index) const { return rows_are_aligned(x, stride) && rows_are_aligned(dx.at, stride); }
 };
-/// Both at once, for whom the logits serve no more: they become their gradient in place. (No label is ignored here.)
+/// Both at once, for whom the logits serve no more: they become their gradient in place.
 template <class T, class Id>
 struct CrossEntropyInPlace {
   static constexpr bool wide = std::same_as<compute<T>, float>;
   CrossEntropyForward<T, Id> forward; CrossEntropyBackward<T, Id> backward;
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
+    if (forward.ignored(forward.truth[row.index])) return forward(row), backward(row);
     const auto of_truth = forward.of_truth(row);         // before it is written over
     const auto all = Softmax().total(row, forward.logits(row));
     forward.write(row, all, of_truth);
@@ -118,6 +119,24 @@ template <class R>
 struct IsKept {
   Ignored ignored;
   TRICYCLE_HD R operator()(auto id) const { return ignored(id) ? R(0) : R(1); }
+};
+
+/// The mean of the losses whose truth is not ignored, and, where one can be, of how many: a GPU counts that for itself.
+template <class R>
+struct MeanOfKept {
+  Tensor<R> mean, kept;
+
+  template <class Id>
+  MeanOfKept(const Tensor<Id>& truth, Tensor<R>& losses, Ignored ignored) : mean(Shape{}, truth.device()), kept(Shape{ignored.is_any ? 1 : 0}, truth.device()) {
+    const Device device = truth.device();
+    const Index count = truth.size();
+    const Gather<R> to{mean.mutable_data(), false};
+    sum_middle<R, R>(device, 1, count, 1, losses.data(), ignored.is_any ? R(1) : 1 / static_cast<R>(count), to);
+    if (!ignored.is_any) return;
+    kernel::map(device, count, IsKept<R>{ignored}, Gather<R>{losses.mutable_data(), false}, truth.data());
+    sum_middle<R, R>(device, 1, count, 1, losses.data(), 1, {kept.mutable_data(), false});
+    kernel::map(device, 1, Forward<Divide>{}, to, std::as_const(mean).data(), std::as_const(kept).data());
+  }
 };
 
 }  // namespace detail
@@ -210,16 +229,11 @@ Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logit
   check(truth.shape() == logits.shape().slice(0, logits.rank() - 1), "cross_entropy: labels of shape ", truth.shape(), " for logits of shape ", logits.shape());
   detail::check_ids("cross_entropy", truth, n, ignored);
   const Device device = logits.device();
-  Tensor<R> losses(truth.shape(), device), loss(Shape{}, device), kept(Shape{ignored.is_any ? 1 : 0}, device);
+  Tensor<R> losses(truth.shape(), device);
   kernel::rows(device, count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), n, losses.mutable_data(), ignored});
-  const R share = ignored.is_any ? R(1) : 1 / static_cast<R>(count);
-  detail::sum_middle<R, R>(device, 1, count, 1, losses.data(), share, {loss.mutable_data(), false});
-  if (ignored.is_any) {                                  // how many are kept a GPU counts for itself
-    kernel::map(device, count, detail::IsKept<R>{ignored}, Gather<R>{losses.mutable_data(), false}, truth.data());
-    detail::sum_middle<R, R>(device, 1, count, 1, losses.data(), 1, {kept.mutable_data(), false});
-    kernel::map(device, 1, detail::Forward<Divide>{}, Gather<R>{loss.mutable_data(), false}, std::as_const(loss).data(), std::as_const(kept).data());
-  }
-  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
+  const auto [loss, kept] = detail::MeanOfKept<R>(truth, losses, ignored);
+  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, kept = kept, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
+    const R share = ignored.is_any ? R(1) : 1 / static_cast<R>(count);
     kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, grad.data(), share, dx.gather(), ignored, ignored.is_any ? kept.data() : nullptr});
   }}});
 }

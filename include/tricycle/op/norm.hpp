@@ -201,12 +201,16 @@ template <Floating T>
 std::pair<Tensor<T>, Tensor<T>> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) {
   return detail::add_norm<T>("add_layer_norm", {eps}, a, b, gamma, nullptr);
 }
+template <Element A, Element B, Element C, class... More> requires (detail::MustCast<A, B> || detail::MustCast<A, C>)
+std::pair<Tensor<A>, Tensor<A>> add_layer_norm(const Tensor<A>& a, const Tensor<B>&, const Tensor<C>&, const More&...) { return {detail::must_cast<B>(a), detail::must_cast<C>(a)}; }
 
 /// a + b, and rms_norm of that.   (..., n), (..., n), (n) -> (..., n) and (..., n)
 template <Floating T>
 std::pair<Tensor<T>, Tensor<T>> add_rms_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& gamma, double eps = 1e-5) {
   return detail::add_norm<T>("add_rms_norm", {eps, false}, a, b, gamma, nullptr);
 }
+template <Element A, Element B, Element C> requires (detail::MustCast<A, B> || detail::MustCast<A, C>)
+std::pair<Tensor<A>, Tensor<A>> add_rms_norm(const Tensor<A>& a, const Tensor<B>&, const Tensor<C>&, double = 0) { return {detail::must_cast<B>(a), detail::must_cast<C>(a)}; }
 
 }
 }  // namespace tricycle
