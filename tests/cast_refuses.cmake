@@ -4,7 +4,7 @@
 # Fails unless compiling `code` says all of `words` (ARGN); without any it is to compile.
 function(expect code)
   set(source ${SCRATCH}/cast_refuses.cpp)
-  file(WRITE ${source} "#include <Eigen/Core>\n#include \"tricycle/op/attention.hpp\"\n#include \"tricycle/op/choose.hpp\"\n#include \"tricycle/op/classify.hpp\"\n#include \"tricycle/op/dense.hpp\"\n#include \"tricycle/op/extremes.hpp\"\n#include \"tricycle/op/norm.hpp\"\n#include \"tricycle/tensor/create.hpp\"\n"
+  file(WRITE ${source} "#include <Eigen/Core>\n#include \"tricycle/op/attention.hpp\"\n#include \"tricycle/nn/loss.hpp\"\n#include \"tricycle/op/choose.hpp\"\n#include \"tricycle/op/classify.hpp\"\n#include \"tricycle/op/dense.hpp\"\n#include \"tricycle/op/extremes.hpp\"\n#include \"tricycle/op/norm.hpp\"\n#include \"tricycle/tensor/create.hpp\"\n"
     "using namespace tricycle;\nvoid f(Tensor<float> x, Tensor<double> y, Tensor<int> i, Eigen::MatrixXf m) {\n  (void)x, (void)y, (void)i, (void)m;\n  ${code};\n}\n")
   execute_process(COMMAND ${CXX} -std=c++20 -fsyntax-only -I ${LIBRARY} -isystem ${EIGEN} ${source} RESULT_VARIABLE status ERROR_VARIABLE said)
   if(ARGN)
@@ -26,12 +26,17 @@ expect("x + y, x < i, view_of(m), view_of(Eigen::Matrix<float, 2, 2, Eigen::RowM
   "cast an operand, as in x \\+ cast<float>\\(y\\)" "cast an operand, as in x < cast<float>\\(y\\)" "see the transpose" "would be gone")
 expect("max(x, i), i * i" "cast an operand, as in x \\+ cast<float>\\(y\\)" "must_cast.*int")
 foreach(mixed "x += y" "x *= i" "dense(x, y)" "dense(x, x, &y)" "layer_norm(x, y, y)" "layer_norm(x, x, y)" "layer_norm(x, i)" "rms_norm(x, y, 1e-3)" "attention(x, y, x)" "attention(x, x, y, {.causal = false})"
-    "mlp(x, y, nullptr, x, nullptr)" "mlp(x, x, &x, y, &x)" "add_layer_norm(x, y, x, x)" "add_layer_norm(x, x, y, 1e-3)" "add_rms_norm(x, x, y)" "classify(i, x, y, true)" "classify(i, x, y, false, &y, 0)")
+    "mlp(x, y, nullptr, x, nullptr)" "mlp(x, x, &x, y, &x)" "add_layer_norm(x, y, x, x)" "add_layer_norm(x, x, y, 1e-3)" "add_rms_norm(x, x, y)" "classify(i, x, y, true)" "classify(i, x, y, false, 0, &y)" "classify(i, x, x, false, 0, &y)")
   expect("${mixed}" "cast an operand, as in x \\+ cast<float>\\(y\\)")
 endforeach()
+expect("x[0] = x" "deleted")
+foreach(mask "take(x, x > 0)" "gather(x, x > 0)" "embed(x > 0, x)")
+  expect("${mask}" "Place")
+endforeach()
+expect("CrossEntropy()(x, i)" "loss\\(labels, logits\\)")
 foreach(mixed "where(x < x, x, y)" "concatenate(x, y)" "concatenate(i, x, 1)")
   expect("${mixed}" "cast an operand, as in concatenate\\(x, cast<float>\\(y\\)\\)")
 endforeach()
 expect("0 < x < 1" "write 0 < x && x < 1")
 expect("close_to(x, y)" "cast an operand, as in x < cast<float>\\(y\\)")
-expect("x += cast<float>(y), where(x < 1, x, 0), concatenate(i, i), dense(x, x, &x), layer_norm(x, x, 1e-3), rms_norm(x, x), attention(x, x, x), mlp(x, x, nullptr, x, nullptr), add_layer_norm(x, x, x, 1e-3), add_rms_norm(x, x, x), classify(i, x, x, true, &x, 0), close_to(i, i), i == 3, 3 < i")
+expect("x += cast<float>(y), where(x < 1, x, 0), concatenate(i, i), dense(x, x, &x), layer_norm(x, x, 1e-3), rms_norm(x, x), attention(x, x, x), mlp(x, x, nullptr, x, nullptr), add_layer_norm(x, x, x, 1e-3), add_rms_norm(x, x, x), classify(i, x, x, true, 0, &x), close_to(i, i), i == 3, 3 < i")

@@ -137,6 +137,7 @@ TEST_CASE("sampling keeps to what it is told") {
   CHECK(two[2] / 4000.0 == Approx(1 / (1 + std::exp(1))).margin(0.03));
   CHECK(most[1] == 4000);
   CHECK_THROWS_AS(sample(logits, {.temperature = -1}), Error);
+  CHECK_THROWS_AS(sample(logits, {.temperature = HUGE_VAL}), Error);
   logits[2] = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(sample(logits, {}), Catch::Contains("not finite"));
 }

@@ -45,11 +45,11 @@ TEST_CASE("a classifier of more positions than are taken at once is the sum of i
   std::vector<int> labels;
   for (Index i = 0; i < positions; ++i) labels.push_back(static_cast<int>(random_bits() % classes));
   const auto truth = to_tensor<int>(labels, {positions});
-  classify(truth, x, w, false, &bias).backward();
+  classify(truth, x, w, false, {}, &bias).backward();
   const std::vector<Tensor<float>> gradients{x.grad(), w.grad(), bias.grad()};
   for (auto* operand : {&x, &w, &bias}) operand->zero_grad();
   for (auto [from, to] : {std::pair<Index, Index>{0, 128}, {128, positions}})
-    (classify(truth.slice(0, from, to), x.slice(0, from, to), w, false, &bias) * (static_cast<double>(to - from) / static_cast<double>(positions))).backward();
+    (classify(truth.slice(0, from, to), x.slice(0, from, to), w, false, {}, &bias) * (static_cast<double>(to - from) / static_cast<double>(positions))).backward();
   CHECK(close_to(gradients[0], x.grad(), 1e-5, 1e-8));
   CHECK(close_to(gradients[1], w.grad(), 1e-5, 1e-8));
   CHECK(close_to(gradients[2], bias.grad(), 1e-5, 1e-8));
@@ -63,7 +63,7 @@ TEMPLATE_TEST_CASE("a classifier of no positions has gradients of 0", "[ops]", f
 
 TEMPLATE_TEST_CASE("a classifier whose labels are all ignored has no loss, and gradients of 0", "[ops]", float, double, bf16) {
   auto x = ones<TestType>({2, 3}), w = ones<TestType>({3, 4}), bias = ones<TestType>({4});
-  auto loss = classify(to_tensor<int>({-1, -1}), x, w, false, &bias, -1);
+  auto loss = classify(to_tensor<int>({-1, -1}), x, w, false, -1, &bias);
   CHECK(std::isnan(loss.item()));
   loss.backward();
   for (auto* operand : {&x, &w, &bias})

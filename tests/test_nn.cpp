@@ -218,7 +218,16 @@ TEST_CASE("gradients are clipped by their common norm, even where two share a bu
   CHECK(pair.b.as<float>().grad().at(1) == Approx(0.5));
   backward();
   CHECK(clip_gradients(pair, 7).item() == Approx(6));
+  CHECK(refusal([&] { clip_gradients(pair, -1); }) == "clip_gradients: gradients cannot be clipped to -1");
   CHECK(pair.a.as<float>().grad().at(0) == 3);
+  pair.a.as<float>().node()->grad->mutable_data()[1] = -std::numeric_limits<float>::infinity();
+  CHECK(refusal([&] { clip_gradients(pair, 1); }) == "clip_gradients: the gradients' norm of inf is not finite");
+  CHECK(pair.a.as<float>().grad().at(0) == 3);
+}
+
+TEST_CASE("a sequence may begin with an embedding") {
+  Sequential model{Embedding(5, 4), Dense(4, 2)};
+  CHECK(model(to_tensor<int>({{1, 4, 0}})).shape() == Shape{1, 3, 2});
 }
 
 TEST_CASE("several passes make the step of one large batch") {

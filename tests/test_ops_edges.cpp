@@ -157,6 +157,12 @@ TEMPLATE_TEST_CASE("cross_entropy leaves out a label: all of them, none of them,
   CHECK(tc::cross_entropy(to_tensor<int>(1), to_tensor<TestType>({0, 0})).item() == Approx(std::log(2.0)));
 }
 
+TEMPLATE_TEST_CASE("a number divided by itself is 1, and a division does not overflow on its way", "[ops]", float, double) {
+  for (int n = 1; n <= 1000; ++n) CHECK((to_tensor<TestType>({n}) / n).item() == 1);
+  const double tiny = sizeof(TestType) == 4 ? 1e-40 : 1e-310;
+  CHECK((tc::full<TestType>({3}, tiny) / tiny).at(2) == 1);
+}
+
 TEMPLATE_TEST_CASE("NaN travels, and stays in its row", "[ops]", float, double) {
   auto x = to_tensor<TestType>({{1, NaN, 2}, {3, 5, 4}});
   auto one = tc::ones<TestType>({2, 3});

@@ -167,6 +167,7 @@ TEST_CASE("parts are refused in words", "[tensor]") {
       {[&] { tc::split(x.slice(1, 0, 0), std::vector<tc::Index>{}); }, {"split", "0 numbers", "(2, 0)"}},
       {[&] { tc::concatenate(none); }, {"concatenate", "no tensors"}},
       {[&] { tc::concatenate({x, x, y}, 1); }, {"concatenate", "(2, 3)", "(4, 3)", "axis 1"}},
+      {[&] { tc::split(tc::zeros({0}), tc::Index{1} << 62); }, {"split", "(0,)", "4611686018427387904"}},
       {[&] { tc::stack(none); }, {"stack", "no tensors"}},
       {[&] { tc::stack({x, y}); }, {"stack", "(2, 3)", "(4, 3)"}},
       {[&] { tc::stack({x, x}, 3); }, {"stack", "axis 3", "(2, 3)"}},

@@ -153,6 +153,7 @@ TEST_CASE("leaves add up over calls, until zero_grad") {
   auto x = to_tensor({1, 2});
   CHECK_FALSE(x.has_grad());
   CHECK(refusal([&] { x.grad(); }) == "grad: no backward() has reached this tensor of shape (2,)");
+  CHECK(refusal([&] { (x * 2).grad(); }) == "grad: only leaves keep their gradient, and this tensor of shape (2,) was made by \"* 2\"");
   (x * 3.0).backward();
   (x * 4.0).backward();
   CHECK(x.grad().to_vector() == Numbers{7, 7});

@@ -1,6 +1,8 @@
 // Tensors of every element type: made, read, seen in parts, put together, and looked up.
 #include <Eigen/Core>
 #include <array>
+#include <climits>
+#include <cstdint>
 #include "catch.hpp"
 #include "refusal.hpp"
 #include "tricycle/op/choose.hpp"
@@ -281,4 +283,19 @@ TEST_CASE("close_to forgives what it is told to", "[tensor]") {
   CHECK(to_tensor<std::int64_t>(std::vector<std::int64_t>{(1LL << 62) + 1}, {1}).close_to(to_tensor<std::int64_t>(std::vector<std::int64_t>{(1LL << 62) + 1}, {1}), 0, 0));
   CHECK_FALSE(to_tensor<int>({1, 2}).close_to(to_tensor<int>({1, 3})));
   CHECK(to_tensor<bool>({true, false}).close_to(to_tensor<bool>({true, false})));
+}
+
+TEST_CASE("numbers that an integer cannot hold become the nearest that it can, and NaN 0", "[tensor]") {
+  const double inf = std::numeric_limits<double>::infinity(), NaN = std::numeric_limits<double>::quiet_NaN();
+  const auto x = to_tensor<double>({-inf, -1e20, -129, -1.9, 1.9, 255.5, 3e9, 1e20, inf, NaN});
+  CHECK(tc::cast<int>(x).to_vector() == std::vector<int>{INT_MIN, INT_MIN, -129, -1, 1, 255, INT_MAX, INT_MAX, INT_MAX, 0});
+  CHECK(tc::cast<std::int8_t>(x).to_vector() == std::vector<std::int8_t>{-128, -128, -128, -1, 1, 127, 127, 127, 127, 0});
+  CHECK(tc::cast<std::uint8_t>(x).to_vector() == std::vector<std::uint8_t>{0, 0, 0, 0, 1, 255, 255, 255, 255, 0});
+  CHECK(tc::cast<std::int64_t>(tc::cast<float>(x)).to_vector() == std::vector<std::int64_t>{INT64_MIN, INT64_MIN, -129, -1, 1, 255, 3000000000, INT64_MAX, INT64_MAX, 0});
+}
+
+TEST_CASE("a vector is a tensor of one axis, unless a shape says otherwise", "[tensor]") {
+  const std::vector<double> numbers{1, 2, 3, 4};
+  CHECK(tc::to_tensor(numbers).shape() == tc::Shape{4});
+  CHECK(tc::to_tensor<double>(numbers).to_vector() == numbers);
 }

@@ -66,6 +66,7 @@ TEST_CASE("a loop over a dataset is an epoch, whose last batch may be shorter", 
     CHECK(std::set(epochs.back().begin(), epochs.back().end()).size() == 7);
   }
   CHECK((epochs[0] != epochs[1] && epochs[1] != epochs[2]));
+  CHECK_THROWS_WITH(data.seek((std::numeric_limits<Index>::max)()), "dataset: there is no position 9223372036854775807");
   data.seek(7 + 5);
   std::vector<int> rest;
   for (auto [inputs, outputs] : data)

@@ -54,7 +54,7 @@ Rows<T> lookup_rows() {
   auto surprise_of_product = [=](const std::string& product) { return [=](const Operands& in) { return mean_surprise(reference::einsum(product)(in)); }; };
   auto classified = [](bool by_class, std::optional<Index> ignored = {}) {
     return [=](auto& x, auto& w) {
-      return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class, nullptr, ignored);
+      return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[by_class ? 0 : 1], x.device()), x, w, by_class, ignored);
     };
   };
   auto squares = [](const Operands& in) { return reference::each([](Real t, Real x) { return (t - x) * (t - x); })({in[0], in[1]}); };
@@ -69,7 +69,7 @@ Rows<T> lookup_rows() {
       row("classify: by class", "[1 1] [1 1] | [4 3] [5 3] | [2 3 17] [19 17] | [30 40] [401 40] | [3 2] [4 2] | [2 2 5] [3 5]", small, classified(true), surprise_of_product("...i,oi->...o")),
       row("classify: as a Dense", "[1 1] [1 1] | [4 3] [3 5] | [2 3 17] [17 19] | [30 40] [40 401] | [3 2] [2 4] | [2 2 5] [5 3]", small, classified(false), surprise_of_product("...i,io->...o")),
       row("classify: with a bias", "[1 1] [1 1] [1] | [4 3] [3 5] [5] | [2 3 17] [17 19] [19] | [30 40] [40 401] [401] | [3 2] [2 4] [4] | [2 2 5] [5 3] [3]", small,
-          [](auto& x, auto& w, auto& bias) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[1], x.device()), x, w, false, &bias); },
+          [](auto& x, auto& w, auto& bias) { return tc::classify(some_ids<int>(x.shape().slice(0, x.rank() - 1), w.shape()[1], x.device()), x, w, false, {}, &bias); },
           [=](const Operands& in) { return mean_surprise(reference::each([](Real a, Real b) { return a + b; })({reference::einsum("...i,io->...o")({in[0], in[1]}), in[2]})); }),
       row("classify: without a label", "[5 3] [4 3] | [7 1] [3 1] | [2 2 5] [3 5] | [4 1] [2 1] | [2 3 17] [19 17] | [30 40] [401 40] | [37 2] [9 2]", small, classified(true, 1),
           [=](const Operands& in) { return mean_surprise(reference::einsum("...i,oi->...o")(in), 1); }),

@@ -1,6 +1,7 @@
 // The numbers a tensor can hold, and the type each is computed in.
 #pragma once
 #include <concepts>
+#include <limits>
 #include <type_traits>
 #include "tricycle/core/config.hpp"
 
@@ -84,13 +85,20 @@ template <Short T> struct ComputeOf<T> { using type = float; };
 template <class T> using compute = typename ComputeOf<T>::type;
 
 /// The element types that have gradients.
-template <class T> concept Floating = std::floating_point<T> || Short<T>;
+template <class T> concept Floating = std::same_as<T, float> || std::same_as<T, double> || Short<T>;
 template <class T> concept Element = Floating<T> || std::integral<T>;
 
-/// x as a T, by way of what it is computed in. A floating number becomes a bool as in C: true unless it is 0.
+/// x as a T, by way of what it is computed in. A floating number becomes a bool as in C, true unless it is 0, and an integer as on
+/// a GPU: the nearest one towards 0 that there is, of NaN 0.
 template <Element T, Element From>
 TRICYCLE_HD constexpr T convert(From x) {
   if constexpr (std::same_as<T, bool>) return static_cast<compute<From>>(x) != compute<From>(0);
+  else if constexpr (std::integral<T> && Floating<From>) {
+    constexpr T least = std::numeric_limits<T>::lowest(), most = (std::numeric_limits<T>::max)();
+    const auto number = static_cast<compute<From>>(x);
+    if (number >= static_cast<compute<From>>(most)) return most;
+    return number > static_cast<compute<From>>(least) ? static_cast<T>(number) : number == number ? least : T(0);
+  }
   else return static_cast<T>(static_cast<compute<T>>(static_cast<compute<From>>(x)));
 }
 

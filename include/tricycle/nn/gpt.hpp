@@ -75,10 +75,10 @@ struct GPT : Layer<GPT<T>> {
   /// Logits are not held as a whole.   (batch, tokens) twice -> ()
   Tensor<compute<T>> loss(const Tensor<int>& inputs, const Tensor<int>& targets, std::optional<Index> ignore_index = std::nullopt) const {
     const auto x = hidden(inputs);
-    if (!head) return classify(targets, x, token_embedding.weights.template as<T>(), true, nullptr, ignore_index);
+    if (!head) return classify(targets, x, token_embedding.weights.template as<T>(), true, ignore_index);
     std::optional<Tensor<T>> bias;
     if (head->bias) bias = head->bias->template as<T>();
-    return classify(targets, x, head->weights.template as<T>(), false, bias ? &*bias : nullptr, ignore_index);
+    return classify(targets, x, head->weights.template as<T>(), false, ignore_index, bias ? &*bias : nullptr);
   }
 
   /// What the head sees of each token.   (batch, tokens) -> (batch, tokens, n)

@@ -151,7 +151,7 @@ struct Sequential : Layer<Sequential<Layers...>> {
   std::tuple<Layers...> layers;
 
   explicit Sequential(Layers... l) : layers(std::move(l)...) {}
-  template <Floating T>
+  template <Element T>
   auto operator()(const Tensor<T>& x) const { return from<0>(x); }
   static void parts(auto& self, auto&& part) {
     [&]<std::size_t... i>(std::index_sequence<i...>) { (part(std::to_string(i), std::get<i>(self.layers)), ...); }(std::index_sequence_for<Layers...>{});

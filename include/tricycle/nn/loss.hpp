@@ -10,8 +10,11 @@ inline namespace TRICYCLE_ABI {
 ///   (...), (..., classes) -> ()
 struct CrossEntropy {
   std::optional<Index> ignore_index{};                   // a label that stands for no truth, as padding does
-  template <std::integral Id, Floating T>
-  Tensor<compute<T>> operator()(const Tensor<Id>& y_true, const Tensor<T>& y_pred) const { return cross_entropy(y_true, y_pred, ignore_index); }
+  template <Element L, Element T>
+  Tensor<compute<T>> operator()(const Tensor<L>& y_true, const Tensor<T>& y_pred) const {
+    static_assert(std::integral<L> && Floating<T>, "cross-entropy takes integers and then floating numbers: loss(labels, logits)");
+    return cross_entropy(y_true, y_pred, ignore_index);
+  }
 };
 
 /// The sum of (true - predicted)² divided by the last axis' extent, or the mean of all.   (..., n), (..., n) -> ()

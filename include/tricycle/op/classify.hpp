@@ -19,15 +19,15 @@ Index rows_at_a_time(Index classes) {
 /// Where the weights of a classifier lie: from one class to the next, and from one number of x to the next.
 struct ClassStrides { Index of_class, of_number; };
 
-/// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late; so it does
-/// where a GPU counts for itself how many there are.
+/// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late. (Where labels are
+/// ignored it is ShareOfKept instead.)
 template <class R>
 struct Shares {
   R early = 1, late = 1;
   template <class T>
   static Shares of(Index count, Ignored ignored) {
-    const R share = 1 / static_cast<R>((std::max)(count, Index{1}));     // of none there is no gradient, but it must not be NaN
     if (ignored.is_any) return {};
+    const R share = 1 / static_cast<R>((std::max)(count, Index{1}));     // of none there is no gradient, but it must not be NaN
     return Short<T> ? Shares{1, share} : Shares{share, 1};
   }
 };
@@ -88,7 +88,7 @@ MeanOfKept<compute<T>> classify_rows(const Tensor<Id>& truth, const Tensor<T>& x
 /// embedding's do, or as a Dense's, (n, classes)?   (...), (..., n), weights, (classes) -> ()
 ///   dx = dlogits Wᵀ, dW = xᵀ dlogits, dbias = the sum of dlogits         (dlogits: see cross_entropy)
 template <std::integral Id, Floating T>
-Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, bool by_class, const std::type_identity_t<Tensor<T>>* bias = nullptr, std::optional<Index> ignore_index = std::nullopt) {
+Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const Tensor<T>& weights, bool by_class, std::optional<Index> ignore_index = std::nullopt, const std::type_identity_t<Tensor<T>>* bias = nullptr) {
   using R = compute<T>;
   check(x.rank() > 0 && weights.rank() == 2 && weights.shape()[by_class ? 1 : 0] == x.shape()[-1], "classify: weights of shape ", weights.shape(), " for numbers of shape ", x.shape());
   check(truth.shape() == x.shape().slice(0, x.rank() - 1), "classify: labels of shape ", truth.shape(), " for numbers of shape ", x.shape());
@@ -121,6 +121,8 @@ Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const T
 }
 template <std::integral Id, Element A, Element B> requires detail::MustCast<A, B>
 Tensor<A> classify(const Tensor<Id>&, const Tensor<A>& x, const Tensor<B>&, bool, const auto&...) { return detail::must_cast<B>(x); }
+template <std::integral Id, Floating A, Element B> requires detail::MustCast<A, B>
+Tensor<A> classify(const Tensor<Id>&, const Tensor<A>& x, const Tensor<A>&, bool, std::optional<Index>, const Tensor<B>*) { return detail::must_cast<B>(x); }
 
 }
 }  // namespace tricycle

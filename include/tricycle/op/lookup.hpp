@@ -121,7 +121,8 @@ struct IsKept {
   TRICYCLE_HD R operator()(auto id) const { return ignored(id) ? R(0) : R(1); }
 };
 
-/// The mean of the losses whose truth is not ignored, and, where one can be, of how many: a GPU counts that for itself.
+/// The mean of the losses whose truth is not ignored; and, where labels can be, how many are kept, counted on the device. The losses
+/// are written over.
 template <class R>
 struct MeanOfKept {
   Tensor<R> mean, kept;
@@ -177,9 +178,14 @@ struct NumberOnAxis {
 
 }  // namespace detail
 
+namespace detail {
+/// An id, which a mask's true and false are not: where() and masked_fill() take those.
+template <class T> concept Place = std::integral<T> && !std::same_as<T, bool>;
+}  // namespace detail
+
 /// weights[id] for every id. Throws when an id is not a row of weights.   (...), (vocabulary, n) -> (..., n)
 ///   dweights[id] = the sum of grad over the places where id stands
-template <std::integral Id, Floating T>
+template <detail::Place Id, Floating T>
 Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
   check_together("embed", "ids are", ids, "weights", weights);
   check(weights.rank() == 2, "embed: weights of shape ", weights.shape(), " are not a table");
@@ -190,7 +196,7 @@ Tensor<T> embed(const Tensor<Id>& ids, const Tensor<T>& weights) {
 
 /// The places of an axis that `ids` name, in their order and as often as they stand there. Throws when the axis has no such place.
 ///   (..., n, ...) at ids of (i, j, ...) -> (..., i, j, ..., ...)
-template <std::integral Id, Element T>
+template <detail::Place Id, Element T>
 Tensor<T> take(const Tensor<T>& x, const Tensor<Id>& ids, int axis = 0) {
   check_together("take", "ids are", ids, "numbers", x);
   axis = x.shape().axis(axis);
@@ -205,7 +211,7 @@ Tensor<T> take(const Tensor<T>& x, const Tensor<Id>& ids, int axis = 0) {
 
 /// From each line along an axis the numbers at the places that `ids` has on that line. Throws when the axis has no such place,
 /// and when the shapes differ elsewhere.   (..., n, ...) at ids of (..., k, ...) -> (..., k, ...)
-template <std::integral Id, Element T>
+template <detail::Place Id, Element T>
 Tensor<T> gather(const Tensor<T>& x, const Tensor<Id>& ids, int axis = -1) {
   check_together("gather", "ids are", ids, "numbers", x);
   axis = x.shape().axis(axis);

@@ -122,7 +122,7 @@ std::vector<Tensor<T>> split(const Tensor<T>& x, std::initializer_list<Index> si
 template <Element T>
 std::vector<Tensor<T>> split(const Tensor<T>& x, Index n, int axis = -1) {
   axis = x.shape().axis(axis);
-  check(n > 0 && x.shape()[axis] % n == 0, "split: axis ", axis, " of ", x.shape(), " does not divide into ", n);
+  check(n > 0 && n <= (std::numeric_limits<int>::max)() && x.shape()[axis] % n == 0, "split: axis ", axis, " of ", x.shape(), " does not divide into ", n);
   return split(x, std::vector<Index>(static_cast<std::size_t>(n), x.shape()[axis] / n), axis);
 }
 

@@ -183,13 +183,23 @@ struct PowerOf : Unary<PowerOf> {
 struct Affine : Unary<Affine> {
   static constexpr auto saves = Saves::nothing;
   double a, b;
-  char sign;                                             // how it was written: x + b, x - b, x * a, x / (1 / a)
+  char sign;                                             // how it was written: x + b, x - b, x * a
   constexpr Affine(double factor, double shift, char written) : a(factor), b(shift), sign(written) {}
   std::string name() const {
     return sign == '+' ? detail::with_number("+ ", b) : sign == '-' ? detail::with_number("- ", -b) : detail::with_number("* ", a);
   }
   template <class R> TRICYCLE_HD R f(R x) const { return sign == '*' ? x * R(a) : R(a) * x + R(b); }
   double df() const { return a; }
+};
+
+/// y = x / c   dx = 1 / c
+struct DivideBy : Unary<DivideBy> {
+  static constexpr auto saves = Saves::nothing;
+  double c;
+  constexpr explicit DivideBy(double divisor) : c(divisor) {}
+  std::string name() const { return detail::with_number("/ ", c); }
+  template <class R> TRICYCLE_HD R f(R x) const { return x / R(c); }
+  double df() const { return 1 / c; }
 };
 
 /// y = c / x   dx = -(c / x) / x
@@ -234,7 +244,7 @@ template <Floating T> Tensor<T> operator-(const Tensor<T>& x, double b) { return
 template <Floating T> Tensor<T> operator-(double b, const Tensor<T>& x) { return Affine{-1, b, '+'}(x); }
 template <Floating T> Tensor<T> operator*(const Tensor<T>& x, double a) { return Affine{a, 0, '*'}(x); }
 template <Floating T> Tensor<T> operator*(double a, const Tensor<T>& x) { return Affine{a, 0, '*'}(x); }
-template <Floating T> Tensor<T> operator/(const Tensor<T>& x, double c) { return Affine{1 / c, 0, '*'}(x); }
+template <Floating T> Tensor<T> operator/(const Tensor<T>& x, double c) { return DivideBy{c}(x); }
 template <Floating T> Tensor<T> operator/(double c, const Tensor<T>& x) { return Reciprocal{c}(x); }
 
 }

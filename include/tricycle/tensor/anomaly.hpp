@@ -19,7 +19,7 @@ TRICYCLE_PROCESS_WIDE inline bool& detecting() {
 /// number is looked at, and waited for on a GPU.
 class DetectAnomaly {
  public:
-  DetectAnomaly() = default;
+  [[nodiscard]] DetectAnomaly() = default;
   ~DetectAnomaly() { detecting() = before_; }
   DetectAnomaly(const DetectAnomaly&) = delete;
   DetectAnomaly& operator=(const DetectAnomaly&) = delete;

@@ -46,6 +46,7 @@ template <Element T> bool Tensor<T>::has_grad() const { return node_ && node_->g
 
 template <Element T>
 const Tensor<T>& Tensor<T>::grad() const {
+  check(has_grad() || !node_ || node_->is_leaf(), "grad: only leaves keep their gradient, and this tensor of shape ", shape_, " was made by \"", name(), '"');
   check(has_grad(), "grad: no backward() has reached this tensor of shape ", shape_);
   return *node_->grad;
 }

@@ -66,6 +66,8 @@ template <Element T = float, Element From>
 Tensor<T> to_tensor(const std::vector<From>& numbers, const Shape& shape, LeafOptions options = {}) {
   return to_tensor<T>(std::span<const From>(numbers), shape, options);
 }
+template <Element T = float, Element From>
+Tensor<T> to_tensor(const std::vector<From>& numbers) { return to_tensor<T>(numbers, Shape{static_cast<Index>(numbers.size())}); }
 template <Element T = float>
 Tensor<T> to_tensor(const std::vector<bool>& numbers, const Shape& shape, LeafOptions options = {}) {            // which are bits, and no span
   return to_tensor<T>(std::vector<std::uint8_t>(numbers.begin(), numbers.end()), shape, options);

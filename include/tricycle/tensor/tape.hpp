@@ -87,7 +87,7 @@ TRICYCLE_PROCESS_WIDE inline bool& recording() {
 /// While one of these is alive, this thread records nothing.
 class NoGrad {
  public:
-  NoGrad() = default;
+  [[nodiscard]] NoGrad() = default;
   ~NoGrad() { recording() = before_; }
   NoGrad(const NoGrad&) = delete;
   NoGrad& operator=(const NoGrad&) = delete;

@@ -33,8 +33,9 @@ class Tensor {
     if (auto* heard = detail::listener()) [[unlikely]] heard->push_back({data(), static_cast<std::size_t>(size()) * sizeof(T)});
   }
   Tensor(Tensor&&) = default;
-  Tensor& operator=(const Tensor&) = default;
-  Tensor& operator=(Tensor&&) = default;
+  Tensor& operator=(const Tensor&) & = default;
+  Tensor& operator=(Tensor&&) & = default;
+  void operator=(const Tensor&) && = delete;             // x[0] = y would be lost: x[0].assign(y) writes into x
   ~Tensor() = default;
 
   const Shape& shape() const { return shape_; }
@@ -200,8 +201,8 @@ struct Owned : Tensor<T> {
   explicit(false) Owned(Tensor<T> x) : Tensor<T>(std::move(x)) {}
   Owned(const Owned& other) : Tensor<T>(other.clone()) {}
   Owned(Owned&&) = default;
-  Owned& operator=(const Owned& other) { return *this = Owned(other); }
-  Owned& operator=(Owned&&) = default;
+  Owned& operator=(const Owned& other) & { return *this = Owned(other); }
+  Owned& operator=(Owned&&) & = default;
   ~Owned() = default;
 };
 

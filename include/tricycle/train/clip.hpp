@@ -61,6 +61,7 @@ void sums_of_squares(Device device, const std::vector<Tensor<M>>& tensors, doubl
 /// clip_gradients() of a loss that was multiplied by the first number of `scale`, or, where that is null, by nothing.
 template <class Model>
 Tensor<double> clip(Model& model, double most, const Tensor<double>* scale) {
+  check(most >= 0, "clip_gradients: gradients cannot be clipped to ", most);
   const NamedParameters parameters = model.parameters();
   const Device device = common_device("clip_gradients", parameters);
   check(!scale || scale->device() == device, "loss scale: it is on ", scale ? scale->device() : device, ", but the model is on ", device);
@@ -79,6 +80,7 @@ Tensor<double> clip(Model& model, double most, const Tensor<double>* scale) {
   if (!doubles.empty()) sums_of_squares(device, doubles, squares.mutable_data() + floats.size());
   double* results = norm_and_factor.mutable_data();
   kernel::each(device, 1, ClipScale{squares.data(), n, most, scale ? scale->data() : nullptr, results, {"clip_gradients", device}});
+  if (device.is_cpu() && !scale) check(math::isfinite(results[0]), "clip_gradients: the gradients' norm of ", results[0], " is not finite");
   auto multiply = [&]<class M>(std::vector<Tensor<M>>& grads) {
     std::vector<kernel::Share<ScaleGradient<M>>> all;
     for (auto& grad : grads) all.push_back({1, grad.size(), {results + 1, {grad.mutable_data()}}});
@@ -90,8 +92,8 @@ Tensor<double> clip(Model& model, double most, const Tensor<double>* scale) {
 
 }  // namespace detail
 
-/// Scale all gradients of a model down so that their common norm is at most `most`. Returns the norm that they had,   () ;
-/// on a GPU nothing is waited for, and a norm that is not finite raises its alarm.
+/// Scale all gradients of a model down so that their common norm is at most `most`. Returns the norm that they had,   () . Throws,
+/// before any is scaled, when that is not finite; on a GPU nothing is waited for, and its alarm is raised.
 template <class Model>
 Tensor<double> clip_gradients(Model& model, double most) { return detail::clip(model, most, nullptr); }
 

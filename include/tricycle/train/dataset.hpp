@@ -67,7 +67,7 @@ class BatchReader {
   /// How many examples have been given so far. Seeking there, with the same examples and seed, continues exactly.
   Index position() const { return position_; }
   Self& seek(Index position) & {
-    check(position >= 0, "dataset: there is no position ", position);
+    check(position >= 0 && position <= (std::numeric_limits<Index>::max)() / 2, "dataset: there is no position ", position);
     position_ = position;
     return self();
   }

@@ -66,7 +66,7 @@ class Candidates {
 
 /// A token drawn from one row of logits, which follow the ids `seen`. Throws when an option is out of range, or no logit is finite.
 inline int sample(std::span<const float> logits, const GenerateOptions& options, std::span<const int> seen = {}, Generator& random = generator()) {
-  check(options.temperature >= 0 && options.top_k >= 0 && options.top_p > 0 && options.top_p <= 1 && options.repetition_penalty > 0, "sample: temperature ", options.temperature,
+  check(options.temperature >= 0 && math::isfinite(options.temperature) && options.top_k >= 0 && options.top_p > 0 && options.top_p <= 1 && options.repetition_penalty > 0, "sample: temperature ", options.temperature,
         ", top-k ", options.top_k, ", top-p ", options.top_p, " and repetition penalty ", options.repetition_penalty, " must be at least 0, at least 0, above 0 up to 1, and above 0");
   check(!logits.empty(), "sample: there are no logits");
   std::vector<float> penalised;
@@ -99,8 +99,8 @@ inline int sample(std::span<const float> logits, const GenerateOptions& options,
 }
 
 /// What continues each of several prompts, all of which the model reads at a time; `emit(row, id)` is handed each token as it
-/// comes, and may end that row by returning false. With a seed, row i draws as a prompt alone would with seed + i. Keys and
-/// values are cached; a full context drops its first half and goes on. Throws for an empty prompt.
+/// comes, and may end that row by returning false. With a seed, row i draws as a prompt alone would with seed + i, if it
+/// fits into the context. Keys and values are cached; a full context drops its first half and goes on. Throws for an empty prompt.
 template <Floating T>
 std::vector<std::vector<int>> generate(const GPT<T>& model, std::span<const std::vector<int>> prompts, const GenerateOptions& options,
                                        const std::function<bool(std::size_t, int)>& emit = nullptr) {
