@@ -88,18 +88,24 @@ template <class T> using compute = typename ComputeOf<T>::type;
 template <class T> concept Floating = std::same_as<T, float> || std::same_as<T, double> || Short<T>;
 template <class T> concept Element = Floating<T> || std::integral<T>;
 
+namespace detail {
+template <std::integral T> inline constexpr T least_of = std::numeric_limits<T>::lowest();
+template <std::integral T> inline constexpr T most_of = (std::numeric_limits<T>::max)();
+}  // namespace detail
+
 /// x as a T, by way of what it is computed in. A floating number becomes a bool as in C, true unless it is 0, and an integer as on
 /// a GPU: the nearest one towards 0 that there is, of NaN 0.
 template <Element T, Element From>
 TRICYCLE_HD constexpr T convert(From x) {
-  if constexpr (std::same_as<T, bool>) return static_cast<compute<From>>(x) != compute<From>(0);
-  else if constexpr (std::integral<T> && Floating<From>) {
-    constexpr T least = std::numeric_limits<T>::lowest(), most = (std::numeric_limits<T>::max)();
-    const auto number = static_cast<compute<From>>(x);
-    if (number >= static_cast<compute<From>>(most)) return most;
-    return number > static_cast<compute<From>>(least) ? static_cast<T>(number) : number == number ? least : T(0);
+  const auto number = static_cast<compute<From>>(x);
+  if constexpr (std::same_as<T, bool>) {
+    return number != compute<From>(0);
+  } else if constexpr (std::integral<T> && Floating<From>) {
+    if (number >= static_cast<compute<From>>(detail::most_of<T>)) return detail::most_of<T>;
+    return number > static_cast<compute<From>>(detail::least_of<T>) ? static_cast<T>(number) : number == number ? detail::least_of<T> : T(0);
+  } else {
+    return static_cast<T>(static_cast<compute<T>>(number));
   }
-  else return static_cast<T>(static_cast<compute<T>>(static_cast<compute<From>>(x)));
 }
 
 /// The name of an element type, as NumPy says it.
