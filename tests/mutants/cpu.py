@@ -57,7 +57,7 @@ MUTANTS = [
     ('op/lookup', 'forward.ignored(forward.truth[row.index])', 'false', 'what is ignored is learnt', 'ops_double'),
     ('op/classify', 'bias != nullptr', 'false', 'the bias is written over', 'ops_double'),
     ('op/classify', 'if (dbias) >>from > 0', 'false', "the bias' gradient is that of the last positions", 'losses'),
-    ('op/classify', 'math::max(kept, R(1))', 'kept', 'of no positions there is no gradient', 'losses'),
+    ('op/lookup', 'math::max(kept, R(1))', 'kept', 'of no positions there is no gradient', 'losses'),
     ('op/layout', 'back[static_cast<std::size_t>(order[i])] = static_cast<int>(i);', 'back[i] = order[i];', 'axes do not go back where they came from', 'ops_double'),
 
     # ------------------------------------------------ the tape

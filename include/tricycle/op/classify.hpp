@@ -20,7 +20,7 @@ Index rows_at_a_time(Index classes) {
 struct ClassStrides { Index of_class, of_number; };
 
 /// The share of one position of so many in the mean. In 16 bits a gradient could vanish by it, so it comes in late. (Where labels are
-/// ignored it is ShareOfKept instead.)
+/// ignored, MeanOfKept has it.)
 template <class R>
 struct Shares {
   R early = 1, late = 1;
@@ -36,11 +36,6 @@ template <class R>
 struct ScaledProduct {
   R scale;
   TRICYCLE_HD auto operator()(auto a, auto b) const { return a * b * decltype(a * b)(scale); }
-};
-
-/// A gradient's share for each of those that are kept. Of none it must not be NaN.
-struct ShareOfKept {
-  template <class R> TRICYCLE_HD R operator()(R grad, R kept) const { return grad / math::max(kept, R(1)); }
 };
 
 /// The mean of cross_entropy(truth, x W + bias). With `dx`, `dw` and `dbias` also its gradients, but for the late share: what the
@@ -105,19 +100,15 @@ Tensor<compute<T>> classify(const Tensor<Id>& truth, const Tensor<T>& x, const T
   const bool wants_x = detail::any_wanted({x.node().get()}), wants_weights = detail::any_wanted({weights.node().get()}), wants_bias = bias && detail::any_wanted({bias->node().get()});
   Tensor<T> dx(wants_x ? x.shape() : Shape{0}, x.device());
   Tensor<R> dw(wants_weights ? weights.shape() : Shape{0}, x.device()), dbias(wants_bias ? bias->shape() : Shape{0}, x.device());
-  const auto [loss, kept] = detail::classify_rows(truth, x, weights, bias, classes, w, ignored, wants_x ? &dx : nullptr, wants_weights ? &dw : nullptr, wants_bias ? &dbias : nullptr);
-  auto back = [dx, dw, dbias, ignored, kept = kept, late = detail::Shares<R>::template of<T>(truth.size(), ignored).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights, Sink<T> to_bias) {
-    Tensor<R> share = grad;
-    if (ignored.is_any) {
-      share = Tensor<R>(Shape{}, grad.device());
-      kernel::map(grad.device(), 1, detail::ShareOfKept{}, Gather<R>{share.mutable_data(), false}, grad.data(), kept.data());
-    }
+  const auto of_kept = detail::classify_rows(truth, x, weights, bias, classes, w, ignored, wants_x ? &dx : nullptr, wants_weights ? &dw : nullptr, wants_bias ? &dbias : nullptr);
+  auto back = [dx, dw, dbias, of_kept, late = detail::Shares<R>::template of<T>(truth.size(), ignored).late](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights, Sink<T> to_bias) {
+    const Tensor<R> share = of_kept.shared(grad);
     if (to_x) detail::broadcast_map(dx.shape(), detail::ScaledProduct<R>{late}, to_x.gather(), dx, share);
     if (to_weights) detail::broadcast_map(dw.shape(), detail::ScaledProduct<R>{late}, to_weights.gather(), dw, share);
     if (to_bias) detail::broadcast_map(dbias.shape(), detail::ScaledProduct<R>{late}, to_bias.gather(), dbias, share);
   };
-  if (bias) return record_joint<R, T, T, T>("classify", loss, {x, weights, *bias}, back);
-  return record_joint<R, T, T>("classify", loss, {x, weights}, [back](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) { back(grad, to_x, to_weights, Sink<T>(nullptr)); });
+  if (bias) return record_joint<R, T, T, T>("classify", of_kept.mean, {x, weights, *bias}, back);
+  return record_joint<R, T, T>("classify", of_kept.mean, {x, weights}, [back](const Tensor<R>& grad, Sink<T> to_x, Sink<T> to_weights) { back(grad, to_x, to_weights, Sink<T>(nullptr)); });
 }
 template <std::integral Id, Element A, Element B> requires detail::MustCast<A, B>
 Tensor<A> classify(const Tensor<Id>&, const Tensor<A>& x, const Tensor<B>&, bool, const auto&...) { return detail::must_cast<B>(x); }

@@ -84,11 +84,10 @@ struct CrossEntropyForward {
   }
   bool aligned(Index) const { return rows_are_aligned(x, stride); }
 };
-/// `kept`: how many positions count, where that is not known to the host, whose share is `scale` then.
 template <class T, class Id>
 struct CrossEntropyBackward {
   static constexpr bool wide = std::same_as<compute<T>, float>;
-  const Id* truth; const T* x; Index stride; const compute<T>* grad; compute<T> scale; Gather<T> dx; Ignored ignored{}; const compute<T>* kept = nullptr;
+  const Id* truth; const T* x; Index stride; const compute<T>* grad; compute<T> scale; Gather<T> dx; Ignored ignored{};
   template <class Team> TRICYCLE_HD void operator()(Team row) const {
     Index at = row.index * stride;
     if (Gather<T> to{dx.at + at, dx.add}; ignored(truth[row.index])) return row.each([&](auto i) { to[i] = 0.f; });
@@ -96,7 +95,7 @@ struct CrossEntropyBackward {
   }
   TRICYCLE_HD void write(auto row, auto all) const {
     Index at = row.index * stride;
-    CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), kept ? *grad / *kept : *grad * scale};
+    CrossEntropyRow<T> out{{dx.at + at, dx.add}, row_of(truth[row.index], row.n), *grad * scale};
     Softmax().f(row, all, Row<const T>{x + at}, out);
   }
   bool aligned(Index) const { return rows_are_aligned(x, stride) && rows_are_aligned(dx.at, stride); }
@@ -121,6 +120,11 @@ struct IsKept {
   TRICYCLE_HD R operator()(auto id) const { return ignored(id) ? R(0) : R(1); }
 };
 
+/// The gradient of a mean, over how many it is of. Of none it must not be NaN.
+struct ShareOfKept {
+  template <class R> TRICYCLE_HD R operator()(R grad, R kept) const { return grad / math::max(kept, R(1)); }
+};
+
 /// The mean of the losses whose truth is not ignored; and, where labels can be, how many are kept, counted on the device. The losses
 /// are written over.
 template <class R>
@@ -137,6 +141,14 @@ struct MeanOfKept {
     kernel::map(device, count, IsKept<R>{ignored}, Gather<R>{losses.mutable_data(), false}, truth.data());
     sum_middle<R, R>(device, 1, count, 1, losses.data(), 1, {kept.mutable_data(), false});
     kernel::map(device, 1, Forward<Divide>{}, to, std::as_const(mean).data(), std::as_const(kept).data());
+  }
+
+  /// What each position is to have of the mean's gradient, but for the share that the host knows where no label is ignored.
+  Tensor<R> shared(const Tensor<R>& grad) const {
+    if (kept.size() == 0) return grad;
+    Tensor<R> share(Shape{}, grad.device());
+    kernel::map(grad.device(), 1, ShareOfKept{}, Gather<R>{share.mutable_data(), false}, grad.data(), kept.data());
+    return share;
   }
 };
 
@@ -237,10 +249,10 @@ Tensor<compute<T>> cross_entropy(const Tensor<Id>& truth, const Tensor<T>& logit
   const Device device = logits.device();
   Tensor<R> losses(truth.shape(), device);
   kernel::rows(device, count, n, detail::CrossEntropyForward<T, Id>{truth.data(), logits.data(), n, losses.mutable_data(), ignored});
-  const auto [loss, kept] = detail::MeanOfKept<R>(truth, losses, ignored);
-  return record("cross_entropy", loss, {{logits, [=, count = count, n = n, kept = kept, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
+  const detail::MeanOfKept<R> of_kept(truth, losses, ignored);
+  return record("cross_entropy", of_kept.mean, {{logits, [=, count = count, n = n, truth = Saved<Id>(truth), logits = Saved<T>(logits)](const Tensor<R>& grad, Sink<T> dx) {
     const R share = ignored.is_any ? R(1) : 1 / static_cast<R>(count);
-    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, grad.data(), share, dx.gather(), ignored, ignored.is_any ? kept.data() : nullptr});
+    kernel::rows(grad.device(), count, n, detail::CrossEntropyBackward<T, Id>{truth.data(), logits.data(), n, of_kept.shared(grad).data(), share, dx.gather(), ignored});
   }}});
 }
 
